@@ -1,0 +1,257 @@
+"""The two protocols of the outside world: `PlatformAdapter` (a chat platform) and `AgentModel` (a model provider).
+
+An adapter only translates: it keeps no state, retries nothing, sleeps never and stores nothing. Retries, waits and
+dead letters belong to the workflows that call it through activities. Called by api (verify, parse, check) and by
+activities (send, lookup, indicate, fetch_media, stream).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from domain.agent import ModelEvent, ModelRequest
+from domain.channel import Platform
+from domain.message import Attachment, InboundEvent, ReplyAddress
+
+
+class ErrorClass(StrEnum):
+    """How a refused send is treated (design §4.7)."""
+
+    TRANSIENT = "transient"
+    RATE_LIMITED = "rate_limited"
+    PERMANENT = "permanent"
+    BAD_MARKUP = "bad_markup"
+    CHANNEL_BROKEN = "channel_broken"
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialField:
+    """One secret or setting that a platform needs, and where an administrator finds it."""
+
+    name: str
+    label: str
+    where: str
+    secret: bool = True
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a platform can do, as data: what it cannot do is said here, not by missing methods."""
+
+    label: str
+    credentials: tuple[CredentialField, ...]
+    text_limit: int
+    text_unit: str
+    webhook_max_bytes: int = 1 << 20
+    nonce_window_s: int = 0
+    can_look_up: bool = False
+    can_edit: bool = False
+    has_receipts: bool = False
+    registers_webhook: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelContext:
+    """What an adapter may know of a channel. `identity` is what `check` learned of our own bot (ids as strings)."""
+
+    channel_id: str
+    credentials: Mapping[str, str]
+    configuration: Mapping[str, object] = field(default_factory=dict[str, object])
+    identity: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """A webhook exactly as it came. `headers`: lower-case name -> all values, so that a duplicate can be refused."""
+
+    method: str
+    headers: Mapping[str, Sequence[str]]
+    query: Mapping[str, str]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """Return the header's value; None where it is missing or was sent more than once."""
+        values = self.headers.get(name.lower(), ())
+        return values[0] if len(values) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookReply:
+    """A literal answer that a platform's handshake asks for."""
+
+    body: bytes
+    content_type: str = "text/plain"
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedWebhook:
+    """What a verified webhook holds: any number of items, or a handshake to be answered literally."""
+
+    events: tuple[InboundEvent, ...] = ()
+    reply: WebhookReply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPart:
+    """One sendable piece: in the platform's dialect, and plain for the single retry after bad markup."""
+
+    body: str
+    plain: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """One part to be sent.
+
+    `nonce` is stable across attempts (the platform's idempotency or correlation value where it has one).
+    `before_write` is called immediately before the request's bytes leave; it raises when the claim has run out, and
+    the adapter lets that error through (fencing, ruling 1).
+    """
+
+    address: ReplyAddress
+    part: RenderedPart
+    nonce: str
+    before_write: Callable[[], None]
+    as_plain: bool = False
+    timeout_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The platform took it."""
+
+    platform_message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The platform (or the connection, before any byte left) said no; nothing reached the recipient.
+
+    `code` is the platform's own word, `message` what an operator reads and may act on.
+    """
+
+    error_class: ErrorClass
+    code: str
+    message: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The request left, its answer did not come or makes no sense: it may or may not have been delivered."""
+
+    reason: str
+
+
+SendResult = Accepted | Refused | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class LookupRequest:
+    """Which send to look for, by the nonce it carried."""
+
+    address: ReplyAddress
+    nonce: str
+    sent_after: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The platform has it."""
+
+    platform_message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The platform certainly does not have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CannotTell:
+    """The platform offers no look-up, or the look-up failed."""
+
+    reason: str
+    retry_after_s: float | None = None
+
+
+LookupResult = Found | Absent | CannotTell
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What testing a channel found. `identity` is kept on the channel (own bot ids, to ignore our own echoes)."""
+
+    ok: bool
+    identity: Mapping[str, str] = field(default_factory=dict[str, str])
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A file fetched from a platform."""
+
+    content: bytes
+    mime_type: str | None
+    filename: str | None
+
+
+class Indication(StrEnum):
+    """A passing sign to the person."""
+
+    TYPING = "typing"
+    READ = "read"
+
+
+class PlatformAdapter(Protocol):
+    """One chat platform. Registered by `@register("name")` in its own file under adapters/platform."""
+
+    platform: Platform
+    capabilities: Capabilities
+
+    def verify(self, request: WebhookRequest, channel: ChannelContext, now: float) -> None:
+        """Check that the platform sent this, failing closed. `now`: Unix seconds. Raises SignatureError."""
+        ...
+
+    def parse(self, request: WebhookRequest, channel: ChannelContext) -> ParsedWebhook:
+        """Read a verified webhook. An item that is not understood becomes kind `unknown`; raises PayloadError only
+        when the body as a whole cannot be read."""
+        ...
+
+    def render(self, markdown: str) -> list[RenderedPart]:
+        """Render agents' Markdown in the platform's dialect, split so that no part is over the platform's limit."""
+        ...
+
+    async def send(self, channel: ChannelContext, request: SendRequest) -> SendResult:
+        """Try once to send one part. Raises only what `request.before_write` raises."""
+        ...
+
+    async def lookup(self, channel: ChannelContext, request: LookupRequest) -> LookupResult:
+        """Find out whether a send whose answer was lost arrived."""
+        ...
+
+    async def fetch_media(self, channel: ChannelContext, attachment: Attachment) -> Media:
+        """Download a file that a person sent. Raises InvalidInputError or UnavailableError."""
+        ...
+
+    async def indicate(self, channel: ChannelContext, address: ReplyAddress, indication: Indication) -> None:
+        """Show a passing sign; a platform that has none, or fails, does nothing."""
+        ...
+
+    async def check(self, channel: ChannelContext, webhook_url: str | None) -> CheckResult:
+        """Test the credentials; with `webhook_url`, also register it where the platform has an API for that."""
+        ...
+
+
+class AgentModel(Protocol):
+    """One way to reach models. The loop round it (tools, limits, retries) is ours and durable; see workflows/turn."""
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        """Stream one model request's deltas, tool calls and usage. Raises ModelError."""
+        ...
