@@ -1,0 +1,38 @@
+"""All tables, as SQLAlchemy Core metadata; db/migrations creates them and a test keeps the two equal."""
+
+from db.tables.accounts import accounts, memberships, revoked_tokens, service_tokens, users
+from db.tables.base import metadata
+from db.tables.chat import (
+    chat_blacklists,
+    chat_channels,
+    chat_messages,
+    chat_sessions,
+    inbound_events,
+    message_deliveries,
+    webhook_deliveries,
+)
+from db.tables.conversations import ai_agents, ai_conversations, ai_messages, turn_steps, turns
+from db.tables.plumbing import outbox, worker_heartbeats
+
+__all__ = [
+    "accounts",
+    "ai_agents",
+    "ai_conversations",
+    "ai_messages",
+    "chat_blacklists",
+    "chat_channels",
+    "chat_messages",
+    "chat_sessions",
+    "inbound_events",
+    "memberships",
+    "message_deliveries",
+    "metadata",
+    "outbox",
+    "revoked_tokens",
+    "service_tokens",
+    "turn_steps",
+    "turns",
+    "users",
+    "webhook_deliveries",
+    "worker_heartbeats",
+]

@@ -1,0 +1,35 @@
+"""The outbox (what must leave Postgres for Temporal and Redis) and the workers' sign of life."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Identity, Index, Table, Text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from db.tables.base import account, metadata, moment, one_of
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    account(),
+    Column("aggregate", Text, nullable=False),
+    Column("aggregate_version", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("streams", ARRAY(Text), nullable=False),
+    Column("data", JSONB, nullable=False),
+    Column("trace_id", Text, nullable=False),
+    moment("created_at", required=True),
+    one_of("kind", ("signal", "event")),
+    Index("ix_outbox_order", "aggregate", "aggregate_version", "id"),
+    Index("ix_outbox_age", "created_at"),
+)
+
+worker_heartbeats = Table(
+    "worker_heartbeats",
+    metadata,
+    Column("worker_id", Text, primary_key=True),
+    Column("queues", ARRAY(Text), nullable=False),
+    moment("started_at", required=True),
+    moment("seen_at", required=True),
+)

@@ -1,0 +1,44 @@
+"""The permission catalogue and what each role may do; every route and every channel names one of these.
+
+`*` in a role stands for every permission. The catalogue is checked at start: a route that names an unknown
+permission stops the api.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class Permission(StrEnum):
+    """All permissions there are."""
+
+    CHANNELS_READ = "chat.channels.read"
+    CHANNELS_MANAGE = "chat.channels.manage"
+    SESSIONS_READ = "chat.sessions.read"
+    SESSIONS_REPLY = "chat.sessions.reply"
+    SESSIONS_MANAGE = "chat.sessions.manage"
+    CONVERSATIONS_READ = "ai.conversations.read"
+    OPERATIONS_READ = "operations.read"
+    EVENTS_PUBLISH = "events.publish"
+
+
+class Role(StrEnum):
+    """What a person is in an account."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    OPERATOR = "operator"
+    VIEWER = "viewer"
+
+
+_VIEWER: Final = frozenset({Permission.CHANNELS_READ, Permission.SESSIONS_READ, Permission.CONVERSATIONS_READ})
+_OPERATOR: Final = _VIEWER | {Permission.SESSIONS_REPLY, Permission.SESSIONS_MANAGE, Permission.OPERATIONS_READ}
+_ALL: Final = frozenset(Permission)
+
+ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
+    Role.OWNER: _ALL,
+    Role.ADMIN: _ALL,
+    Role.OPERATOR: _OPERATOR,
+    Role.VIEWER: _VIEWER,
+}

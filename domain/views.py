@@ -1,0 +1,177 @@
+"""What a reader sees: the only serialiser, for REST and WebSocket alike, so that their payloads are equal by construction.
+
+Every view that can change carries a monotonic `version`: a late event never overwrites a newer view (VIEW).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+
+class View(BaseModel):
+    """Base of all views: frozen, and nothing unknown gets in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ChannelSummaryView(View):
+    """A channel in a list."""
+
+    id: UUID
+    platform: str
+    name: str
+    status: str
+    message_count: int
+    session_count: int
+    default_agent: str | None
+    connected_at: datetime | None
+    last_message_at: datetime | None
+    version: int
+
+
+class ChannelView(ChannelSummaryView):
+    """A channel in full; credentials are never part of it, only which of them are set."""
+
+    configuration: dict[str, object]
+    rate_limit_per_minute: int
+    credentials_set: list[str]
+    default_agent_id: UUID | None
+    last_error: str | None
+    last_error_at: datetime | None
+    webhook_url: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class SessionView(View):
+    """A session, in lists and events alike."""
+
+    id: UUID
+    channel_id: UUID
+    platform: str
+    platform_user_id: str
+    platform_username: str | None
+    status: str
+    owner: str
+    message_count: int
+    assigned_agent: str | None
+    ai_conversation_id: UUID
+    last_activity_at: datetime
+    created_at: datetime
+    version: int
+
+
+class SessionDetailsView(SessionView):
+    """A session in full."""
+
+    channel_name: str
+    conversation_id: str
+    agent_handoff_count: int
+    user_metadata: dict[str, object]
+    owner_user_id: UUID | None
+    owner_version: int
+    closed_at: datetime | None
+
+
+class PartView(View):
+    """One part of an outbound message: the finer truth behind its status."""
+
+    part: int
+    status: str
+    attempts: int
+    platform_message_id: str | None
+    error_code: str | None
+    error: str | None
+
+
+class MessageView(View):
+    """A chat message, in lists and events alike. `delivery_detail` is empty for inbound ones."""
+
+    id: UUID
+    session_id: UUID
+    direction: str
+    message_type: str
+    content: str
+    delivery_status: str
+    delivery_detail: list[PartView]
+    generation: int
+    arrival_no: int | None
+    platform_message_id: str | None
+    ai_message_id: UUID | None
+    trace_id: str
+    sent_at: datetime | None
+    delivered_at: datetime | None
+    read_at: datetime | None
+    created_at: datetime
+    version: int
+
+
+class MessageDetailsView(MessageView):
+    """A chat message in full."""
+
+    raw_content: str
+    sanitized_content: str
+    platform_metadata: dict[str, object]
+
+
+class SenderInfoView(View):
+    """Who speaks in a conversation."""
+
+    id: str | None = None
+    name: str | None = None
+
+
+class MessageMetadataView(View):
+    """What the front end shows beside a conversation message."""
+
+    streaming: bool = False
+    tokens_used: int = 0
+    processing: bool = False
+    error: bool = False
+    error_message: str | None = None
+
+
+class ConversationMessageView(View):
+    """A message of an AI conversation, as both `AiConversationChannel` and REST spell it."""
+
+    id: str
+    content: str
+    sender_type: str
+    sender_info: SenderInfoView
+    sequence_number: int
+    created_at: datetime
+    metadata: MessageMetadataView
+
+
+class QuarantinedView(View):
+    """A verified webhook that could not be understood, kept raw with the reason."""
+
+    id: UUID
+    channel_id: UUID
+    reason: str
+    trace_id: str
+    received_at: datetime
+    size_bytes: int
+    body_preview: str
+
+
+class TroubledPartView(View):
+    """A part that ended `dead` or `unknown`: the operators' list (NO-LOSS-OUT)."""
+
+    message_id: UUID
+    session_id: UUID
+    channel_id: UUID
+    part: int
+    status: str
+    error_code: str | None
+    error: str | None
+    attempts: int
+    body_preview: str
+    created_at: datetime
+
+
+SENDER_TYPES = {"user": "user", "assistant": "ai", "system": "system"}
+"""A stored role -> what the front end calls it; other roles keep their name."""

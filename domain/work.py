@@ -1,0 +1,198 @@
+"""The small dataclasses of ids that cross Temporal, and the names by which workflows are known.
+
+No message, prompt or model text is ever in one of these (ruling 23): bodies stay in Postgres, histories stay readable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+SESSION_WORKFLOW: Final = "ChatSessionWorkflow"
+RESPONSE_WORKFLOW: Final = "AgentResponseWorkflow"
+DELIVERY_WORKFLOW: Final = "OutboundDeliveryWorkflow"
+
+SEARCH_ATTRIBUTES: Final = ("AccountId", "ChannelId", "SessionId", "Platform", "TraceId")
+"""Typed keyword search attributes; `powernode migrate` registers them."""
+
+
+def session_workflow_id(session_id: str) -> str:
+    """Return the id of a session's workflow: one per session, for its whole life."""
+    return f"session:{session_id}"
+
+
+def response_workflow_id(message_id: str) -> str:
+    """Return the id of a turn that runs as a workflow of its own."""
+    return f"response:{message_id}"
+
+
+def delivery_workflow_id(message_id: str) -> str:
+    """Return the id of a delivery that outlived its first attempt."""
+    return f"delivery:{message_id}"
+
+
+@dataclass(frozen=True)
+class SessionRef:
+    """Whose work it is."""
+
+    account_id: str
+    session_id: str
+    channel_id: str
+    platform: str
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An inbound message that waits for its turn. Sorted by (`order_key`, `arrival_no`) (ORDER)."""
+
+    arrival_no: int
+    order_key: str
+    message_id: str
+    trace_id: str
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An outbound message that is stored and waits to be delivered."""
+
+    message_id: str
+    generation: int
+    trace_id: str
+
+
+@dataclass(frozen=True)
+class SessionPlan:
+    """What a session's workflow must know when it starts, or when the row changed under it."""
+
+    processed_no: int
+    last_arrival_no: int
+    status: str
+    owner: str
+    owner_version: int
+    busy_mode: str = "queue"
+    collect_window_ms: int = 0
+    inline_turns: bool = True
+    idle_after_s: float = 86_400
+    close_after_s: float = 604_800
+    waiting: list[Arrival] = field(default_factory=list[Arrival])
+    undelivered: list[Recorded] = field(default_factory=list[Recorded])
+
+
+@dataclass
+class SessionState:
+    """All that a session's workflow remembers; the argument of its next run.
+
+    `held` are messages whose `processed_no` gap is not yet closed (they were answered before an earlier arrival).
+    """
+
+    ref: SessionRef
+    plan: SessionPlan | None = None
+    pending: list[Arrival] = field(default_factory=list[Arrival])
+    done: list[int] = field(default_factory=list[int])
+    outgoing: list[Recorded] = field(default_factory=list[Recorded])
+    open_delivery: str | None = None
+    reload: bool = False
+
+
+@dataclass(frozen=True)
+class TurnInput:
+    """One answer to be made: to which messages, in whose session."""
+
+    ref: SessionRef
+    turn_id: str
+    message_ids: list[str]
+    trace_id: str
+    label: str
+
+
+@dataclass(frozen=True)
+class ModelStepInput:
+    """One model request of a turn. `steering`: messages that came while it ran, to be answered by it too."""
+
+    turn: TurnInput
+    step: int
+    steering: list[str] = field(default_factory=list[str])
+
+
+@dataclass(frozen=True)
+class ToolRef:
+    """A tool call of a stored model step, by position."""
+
+    step: int
+    index: int
+    name: str
+
+
+@dataclass(frozen=True)
+class ModelStepResult:
+    """What a model request led to. `outcome`: `final`, `tools`, `skip` (the session is not ours to answer)."""
+
+    outcome: str
+    tools: list[ToolRef] = field(default_factory=list[ToolRef])
+    tokens: int = 0
+    max_model_requests: int = 8
+    max_tokens: int = 32_000
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class ToolStepInput:
+    """One tool call of a turn; its result is stored as step `step`."""
+
+    turn: TurnInput
+    step: int
+    call: ToolRef
+
+
+@dataclass(frozen=True)
+class ToolStepResult:
+    """`terminal`: the tool ended the turn (a hand-off); its closing words, if any, are stored as the final text."""
+
+    terminal: bool = False
+
+
+@dataclass(frozen=True)
+class RecordInput:
+    """Store a turn's reply. `final_step` names the model step whose text it is; `failure` replaces it by a notice."""
+
+    turn: TurnInput
+    final_step: int
+    processed_no: int
+    handled: list[str]
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class RecordResult:
+    """The stored reply; None when the turn has none (skipped, taken over, empty)."""
+
+    recorded: Recorded | None = None
+
+
+@dataclass(frozen=True)
+class DeliverInput:
+    """Try to deliver what is still open of a message."""
+
+    ref: SessionRef
+    message: Recorded
+
+
+@dataclass(frozen=True)
+class DeliverResult:
+    """How a delivery stands. `settled`: every part ended. Otherwise try again after `wait_s`; `error_class` says why."""
+
+    settled: bool
+    wait_s: float = 0.0
+    error_class: str = ""
+    sent: int = 0
+    parts: int = 0
+
+
+@dataclass
+class DeliveryState:
+    """All that a delivery workflow remembers: the queue of messages, in order."""
+
+    ref: SessionRef
+    queue: list[Recorded] = field(default_factory=list[Recorded])
+    attempts: int = 0
+    started_at: float = 0.0
