@@ -37,12 +37,12 @@ FUNCTIONS = (
     """
     CREATE FUNCTION open_channel(token_hash bytea) RETURNS SETOF chat_channels
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    DECLARE found chat_channels;
+    DECLARE hit chat_channels;
     BEGIN
-      SELECT * INTO found FROM chat_channels c WHERE c.webhook_token_hash = token_hash;
+      SELECT * INTO hit FROM chat_channels c WHERE c.webhook_token_hash = token_hash;
       IF FOUND THEN
-        PERFORM set_config('app.account_id', found.account_id::text, true);
-        RETURN NEXT found;
+        PERFORM set_config('app.account_id', hit.account_id::text, true);
+        RETURN NEXT hit;
       END IF;
     END $$
     """,

@@ -1,0 +1,198 @@
+"""One verified webhook becomes rows, in the caller's single transaction: raw delivery, items, session, message, outbox.
+
+Nothing else may answer 2xx for a webhook (NO-LOSS-IN). The unique (channel_id, dedup_key) and the counters on locked
+parent rows do the work of ONCE-IN; a repeat finds its keys taken and changes nothing. Called by api/webhooks.py and
+by the connectors. The statements are built once, and each event costs two round trips, because this is the path
+that platforms wait on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import outbox
+from db.arrivals import ArrivingItem, record_message
+from db.channels import ChannelRow
+from db.edits import apply_edit
+from db.outbox import Aggregate
+from db.receipts import apply_receipt
+from db.rows import preview
+from domain.events import WebhookQuarantined
+from domain.message import TURN_KINDS, EventKind, InboundEvent
+from domain.sanitize import storable
+
+_KEPT_HEADERS: Final = ("content-type", "user-agent")
+"""Signatures and secret tokens are not kept: once verified they are of no use to us, only to a thief."""
+
+_RECORD: Final = text(
+    """
+    WITH delivery AS (
+        INSERT INTO webhook_deliveries (id, account_id, channel_id, headers, body, outcome, reason, trace_id)
+        VALUES (:delivery_id, app_account(), :channel_id, CAST(:headers AS jsonb), :body, :outcome, :reason, :trace_id)
+        RETURNING id, received_at
+    ), items AS (
+        INSERT INTO inbound_events
+            (id, account_id, channel_id, delivery_id, dedup_key, kind, raw_index, state, reason, target_message_id, data)
+        SELECT r.id, app_account(), :channel_id, delivery.id, r.dedup_key, r.kind, r.raw_index, r.state, r.reason,
+            r.target, r.data
+        FROM delivery, jsonb_to_recordset(CAST(:items AS jsonb)) AS r(
+            id uuid, dedup_key text, kind text, raw_index int, state text, reason text, target text, data jsonb)
+        ORDER BY r.dedup_key
+        ON CONFLICT (channel_id, dedup_key) DO NOTHING
+        RETURNING id
+    )
+    SELECT delivery.received_at, (SELECT array_agg(items.id) FROM items) AS fresh,
+        ARRAY(
+            SELECT b.platform_user_id FROM chat_blacklists b
+            WHERE b.platform_user_id = ANY(:senders) AND (b.channel_id IS NULL OR b.channel_id = :channel_id)
+              AND (b.expires_at IS NULL OR b.expires_at > now())
+        ) AS blocked
+    FROM delivery
+    """
+)
+_BUMP_CHANNEL: Final = text("UPDATE chat_channels SET version = version + 1 WHERE id = :id RETURNING version")
+
+
+@dataclass(frozen=True, slots=True)
+class RawWebhook:
+    """A webhook as it came, and the trace id under which its story is told."""
+
+    body: bytes
+    headers: Mapping[str, Sequence[str]]
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What a webhook led to. `fresh`: how many of its items were new; `aggregates`: whose outbox rows wait."""
+
+    fresh: int
+    aggregates: tuple[Aggregate, ...] = ()
+    session_ids: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An inbound event with the row that it became."""
+
+    row_id: UUID
+    event: InboundEvent
+    state: str
+    reason: str | None
+
+
+class NothingNewError(Exception):
+    """Every item of the webhook was stored before: the transaction is given up, so that a repeat leaves no trace."""
+
+
+def _item(event: InboundEvent) -> Item:
+    if event.ignored is not None:
+        return Item(uuid4(), event, "ignored", event.ignored)
+    if event.kind is EventKind.UNKNOWN:
+        return Item(uuid4(), event, "quarantined", storable(event.text)[:1000] or "not understood")
+    if event.kind in TURN_KINDS or event.kind in {EventKind.EDIT, EventKind.STATUS}:
+        return Item(uuid4(), event, "recorded", None)
+    return Item(uuid4(), event, "ignored", f"{event.kind.value} items open no turn")
+
+
+def _item_row(item: Item) -> dict[str, object]:
+    event = item.event
+    status = event.status
+    return {
+        "id": str(item.row_id),
+        "dedup_key": storable(event.dedup_key),
+        "kind": event.kind.value,
+        "raw_index": event.raw_index,
+        "state": item.state,
+        "reason": item.reason,
+        "target": status.platform_message_id if status else event.target_message_id,
+        "data": {"status": status.status.value, "reason": status.reason} if status else {},
+    }
+
+
+async def _store(
+    conn: AsyncConnection, channel: ChannelRow, raw: RawWebhook, items: Sequence[Item], reason: str | None
+) -> Any:
+    delivery_id = uuid4()
+    headers = {name: list(raw.headers[name]) for name in _KEPT_HEADERS if name in raw.headers}
+    stored = await conn.execute(
+        _RECORD,
+        {
+            "delivery_id": delivery_id,
+            "channel_id": channel.id,
+            "headers": orjson.dumps(headers).decode(),
+            "body": raw.body,
+            "outcome": "quarantined" if reason else "recorded",
+            "reason": reason,
+            "trace_id": raw.trace_id,
+            "items": orjson.dumps([_item_row(item) for item in items]).decode(),
+            "senders": [storable(item.event.sender.id) for item in items],
+        },
+    )
+    return delivery_id, stored.one()
+
+
+async def quarantine(conn: AsyncConnection, channel: ChannelRow, raw: RawWebhook, reason: str) -> Ingested:
+    """Set a verified but unreadable webhook aside with its reason, and tell who watches the channel."""
+    delivery_id, stored = await _store(conn, channel, raw, (), storable(reason)[:1000])
+    version: int = (await conn.execute(_BUMP_CHANNEL, {"id": channel.id})).scalar_one()
+    aggregate = outbox.channel_aggregate(channel.account_id, channel.id)
+    event = WebhookQuarantined(
+        timestamp=stored.received_at, channel_id=channel.id, delivery_id=delivery_id, reason=preview(reason)
+    )
+    await outbox.write(conn, aggregate, version, [outbox.event_row(event)], raw.trace_id)
+    return Ingested(fresh=1, aggregates=(aggregate,))
+
+
+async def record_inbound(
+    conn: AsyncConnection,
+    channel: ChannelRow,
+    raw: RawWebhook,
+    events: Sequence[InboundEvent],
+    *,
+    deferred_until: datetime | None = None,
+) -> Ingested:
+    """Store a parsed webhook. `deferred_until`: over the channel's rate limit, to be processed then.
+
+    Idempotent by each item's dedup key. Raises NothingNewError when there is nothing to store, which rolls back.
+    """
+    # One order for everybody who locks several sessions: no deadlock between two batches.
+    items = sorted((_item(event) for event in events), key=lambda item: (item.event.session_key, item.event.order_key))
+    unreadable = [item.reason for item in items if item.state == "quarantined"]
+    reason = unreadable[0] if unreadable and len(unreadable) == len(items) else None
+    _, stored = await _store(conn, channel, raw, items, reason)
+    fresh = set(stored.fresh or ())
+    if items and not fresh:
+        raise NothingNewError
+    blocked = set(stored.blocked)
+    aggregates: dict[str, Aggregate] = {}
+    for item in items:
+        if item.row_id in fresh and item.state == "recorded":
+            aggregate = await _apply(conn, channel, raw, item, blocked, deferred_until)
+            if aggregate is not None:
+                aggregates[aggregate.name] = aggregate
+    return Ingested(fresh=len(fresh), aggregates=tuple(aggregates.values()))
+
+
+async def _apply(
+    conn: AsyncConnection,
+    channel: ChannelRow,
+    raw: RawWebhook,
+    item: Item,
+    blocked: set[str],
+    deferred_until: datetime | None,
+) -> Aggregate | None:
+    if item.event.kind is EventKind.STATUS:
+        return await apply_receipt(conn, channel, item.row_id, item.event, raw.trace_id)
+    if item.event.kind is EventKind.EDIT:
+        return await apply_edit(conn, channel, item.row_id, item.event, raw.trace_id)
+    arriving = ArrivingItem(item.row_id, item.event, raw.trace_id, storable(item.event.sender.id) in blocked)
+    return await record_message(conn, channel, arriving, deferred_until=deferred_until)

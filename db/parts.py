@@ -1,0 +1,137 @@
+"""The parts of an outbound message: one place that settles them and derives the message's status from them.
+
+Every writer first locks the session row (`lock_session`), which also orders what leaves by the outbox.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import outbox
+from db.outbox import Aggregate
+from db.rows import MESSAGE_COLUMNS, MESSAGE_TYPES, message_view
+from domain.events import ChatMessageStatus
+from domain.message import PartStatus
+from domain.views import MessageView
+
+_LOCK_SESSION: Final = text(
+    "UPDATE chat_sessions SET version = version + 1 WHERE id = :id RETURNING version, now() AS at"
+)
+# The SQL twin of domain.message.message_status; a test holds the two together over all combinations.
+_SETTLE_MESSAGE: Final = text(
+    """
+    UPDATE chat_messages m SET version = m.version + 1, delivery_status = p.status,
+        sent_at = CASE WHEN p.status IN ('sent', 'delivered', 'read') THEN COALESCE(m.sent_at, now()) END,
+        delivered_at = CASE WHEN p.status IN ('delivered', 'read') THEN COALESCE(m.delivered_at, now()) END,
+        read_at = CASE WHEN p.status = 'read' THEN COALESCE(m.read_at, now()) END,
+        platform_message_id = COALESCE(m.platform_message_id, p.first_id)
+    FROM (
+        SELECT CASE
+            WHEN bool_or(d.status = 'dead') THEN 'failed'
+            WHEN bool_or(d.status IN ('queued', 'attempting', 'unknown')) THEN 'pending'
+            WHEN bool_or(d.status = 'sent') THEN 'sent'
+            WHEN bool_or(d.status = 'delivered') THEN 'delivered'
+            ELSE 'read' END AS status,
+            min(d.platform_message_id) FILTER (WHERE d.part_no = 1) AS first_id
+        FROM message_deliveries d JOIN chat_messages x ON x.id = d.message_id AND x.generation = d.generation
+        WHERE d.message_id = :message_id
+    ) p
+    WHERE m.id = :message_id
+    """
+)
+_VIEW: Final = text(f"SELECT {MESSAGE_COLUMNS} FROM chat_messages m WHERE m.id = :message_id").columns(  # noqa: S608
+    **MESSAGE_TYPES
+)
+_SETTLE_PART: Final = text(
+    """
+    UPDATE message_deliveries SET status = :status, platform_message_id = COALESCE(:platform_id, platform_message_id),
+        error_code = :error_code, error_message = :error_message, settled_at = now(), claim_id = NULL
+    WHERE id = :id AND (CAST(:claim_id AS uuid) IS NULL OR claim_id = :claim_id)
+    RETURNING id
+    """
+)
+_FIND_RECEIPT: Final = text(
+    """
+    SELECT d.id, d.message_id, d.session_id, d.status FROM message_deliveries d
+    WHERE d.channel_id = :channel_id AND d.platform_message_id = :platform_message_id
+    ORDER BY d.created_at DESC LIMIT 1
+    """
+)
+
+
+async def lock_session(conn: AsyncConnection, session_id: UUID) -> tuple[int, datetime]:
+    """Lock the session's row, take its next version, and return it with the transaction's time."""
+    row = (await conn.execute(_LOCK_SESSION, {"id": session_id})).one()
+    return row.version, row.at
+
+
+async def message_with_parts(conn: AsyncConnection, message_id: UUID) -> MessageView:
+    """Return a message's view as it stands in this transaction."""
+    return message_view((await conn.execute(_VIEW, {"message_id": message_id})).one()._mapping)
+
+
+async def settle_part(
+    conn: AsyncConnection,
+    part_id: UUID,
+    status: PartStatus,
+    *,
+    claim_id: UUID | None = None,
+    platform_message_id: str | None = None,
+    error: tuple[str, str] | None = None,
+) -> bool:
+    """Write how a part ended. With `claim_id`, only while the claim is still ours (fencing); False when it is not."""
+    code, message = error or (None, None)
+    settled = await conn.execute(
+        _SETTLE_PART,
+        {
+            "id": part_id,
+            "status": status.value,
+            "platform_id": platform_message_id,
+            "error_code": code,
+            "error_message": message,
+            "claim_id": claim_id,
+        },
+    )
+    return settled.one_or_none() is not None
+
+
+def status_event(view: MessageView, at: datetime) -> dict[str, object]:
+    """Shape the outbox row that tells readers how a message stands."""
+    event = ChatMessageStatus(
+        timestamp=at,
+        session_id=view.session_id,
+        message_id=view.id,
+        delivery_status=view.delivery_status,
+        message=view,
+    )
+    return outbox.event_row(event)
+
+
+async def settle_message(conn: AsyncConnection, message_id: UUID) -> MessageView:
+    """Derive a message's status from its parts, bump its version, and return its view."""
+    await conn.execute(_SETTLE_MESSAGE, {"message_id": message_id})
+    return await message_with_parts(conn, message_id)
+
+
+async def publish_message(
+    conn: AsyncConnection, account_id: UUID, session_id: UUID, message_id: UUID, lock: tuple[int, datetime]
+) -> Aggregate:
+    """Settle a message and leave its new view in the outbox, under a lock taken before. Returns the aggregate."""
+    version, at = lock
+    view = await settle_message(conn, message_id)
+    aggregate = outbox.session_aggregate(account_id, session_id)
+    await outbox.write(conn, aggregate, version, [status_event(view, at)], view.trace_id)
+    return aggregate
+
+
+async def find_by_platform_id(conn: AsyncConnection, channel_id: UUID, platform_message_id: str) -> Row[Any] | None:
+    """Find the part that a platform's receipt speaks of, within one channel of the entered account."""
+    found = await conn.execute(
+        _FIND_RECEIPT, {"channel_id": channel_id, "platform_message_id": platform_message_id}
+    )
+    return found.one_or_none()

@@ -1,0 +1,64 @@
+"""Platforms' receipts (sent, delivered, read, failed) for what we sent: applied upwards only, parked when early."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import parts
+from db.channels import ChannelRow
+from db.outbox import Aggregate
+from domain.message import InboundEvent, PartStatus, part_may_become
+
+_MARK: Final = text("UPDATE inbound_events SET state = :state, reason = :reason WHERE id = :id")
+_PARKED: Final = text(
+    """
+    UPDATE inbound_events SET state = 'recorded', reason = NULL
+    WHERE channel_id = :channel_id AND target_message_id = :platform_message_id AND state = 'parked' AND kind = 'status'
+    RETURNING data
+    """
+).columns(data=JSONB)
+
+
+async def apply_receipt(
+    conn: AsyncConnection, channel: ChannelRow, event_row_id: UUID, event: InboundEvent, trace_id: str
+) -> Aggregate | None:
+    """Apply one receipt; one for a message that we do not know yet is parked and applied when the send is recorded."""
+    update = event.status
+    if update is None:
+        return None
+    found = await parts.find_by_platform_id(conn, channel.id, update.platform_message_id)
+    if found is None:
+        await conn.execute(_MARK, {"id": event_row_id, "state": "parked", "reason": "earlier than the send's answer"})
+        return None
+    lock = await parts.lock_session(conn, found.session_id)
+    if not await _raise(conn, found.id, PartStatus(found.status), update.status, update.reason):
+        await conn.execute(_MARK, {"id": event_row_id, "state": "ignored", "reason": "not newer than what we know"})
+        return None
+    return await parts.publish_message(conn, channel.account_id, found.session_id, found.message_id, lock)
+
+
+async def _raise(
+    conn: AsyncConnection, part_id: UUID, current: PartStatus, target: PartStatus, reason: str | None
+) -> bool:
+    if target is PartStatus.DEAD and current in {PartStatus.SENT, PartStatus.ATTEMPTING, PartStatus.UNKNOWN}:
+        return await parts.settle_part(conn, part_id, target, error=("platform_failed", reason or "refused later"))
+    if not part_may_become(current, target):
+        return False
+    return await parts.settle_part(conn, part_id, target)
+
+
+async def apply_parked(conn: AsyncConnection, channel_id: UUID, part_id: UUID, platform_message_id: str) -> None:
+    """Apply receipts that came before their send was recorded. The caller holds the session's lock."""
+    parked = await conn.execute(
+        _PARKED, {"channel_id": channel_id, "platform_message_id": platform_message_id}
+    )
+    current = PartStatus.SENT
+    for row in sorted(parked, key=lambda found: str(found.data.get("status"))):
+        target = PartStatus(row.data["status"])
+        if await _raise(conn, part_id, current, target, row.data.get("reason")):
+            current = target
