@@ -1,0 +1,65 @@
+# Powernode: one command runs the system, one runs its tests. `make help` lists all.
+# Needs Python 3.11 or newer and a network; everything else is installed into .venv or built into the cache.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.requirements.sha256
+SOURCES := $(wildcard activities adapters api bench db domain realtime simulator stack tests workflows *.py)
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help up down reset venv check test test-full gen migrate bench lock
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+up: venv ## start everything and stay (Ctrl-C stops it); DETACH=1 returns when all is ready
+	@$(BIN)/powernode up $(if $(DETACH),--detach)
+
+down: ## stop what `up` started; data stays
+	@if [ -x $(BIN)/powernode ]; then $(BIN)/powernode down; fi
+
+reset: ## stop and wipe var/: databases, logs, secrets
+	@if [ -x $(BIN)/powernode ]; then $(BIN)/powernode reset; else rm -rf var; fi
+
+venv: ## create or refresh .venv from the pinned, hashed requirements
+	@sum=$$(cat requirements-dev.txt | $(PYTHON) -c 'import hashlib,sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest(), sys.version_info[:2])'); \
+	if [ "$$(cat $(STAMP) 2>/dev/null)" != "$$sum" ]; then \
+		echo "installing the pinned packages into $(VENV) (about a minute)"; \
+		[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV); \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt && \
+		echo "$$sum" > $(STAMP); \
+	fi
+	@printf '#!%s\nimport sys\nsys.path.insert(0, %s)\nfrom cli import main\nmain()\n' \
+		"$(CURDIR)/$(BIN)/python" "'$(CURDIR)'" > $(BIN)/powernode.new && chmod +x $(BIN)/powernode.new && \
+		mv $(BIN)/powernode.new $(BIN)/powernode
+
+check: venv ## format, lint, types, import contracts, generated files, house rules
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/basedpyright
+	PYTHONPATH=. $(BIN)/lint-imports --no-cache
+	$(BIN)/python -m stack.gen --check
+	$(BIN)/python -m pytest -q tests/test_house_rules.py -p no:xdist
+
+test: venv ## the short form of every test, on real embedded services
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not full"
+
+test-full: venv ## everything, with kill tests at rates, periods and soak
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+
+gen: venv ## write the documents that are made from code
+	$(BIN)/python -m stack.gen
+
+migrate: venv ## bring the database of DATABASE_URL or of the running stack to the current schema
+	@$(BIN)/powernode migrate
+
+bench: venv ## measure beside the peers; one JSON line a row
+	$(BIN)/python -m bench
+
+lock: venv ## compile requirements*.in to pinned, hashed requirements*.txt
+	@for name in requirements requirements-dev; do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done
