@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import outbox
+from db.handoff import complete_handoff
 from db.outbox import Aggregate
 from db.rows import MESSAGE_COLUMNS, MESSAGE_TYPES, SESSION_COLUMNS, message_view, session_view
 from domain.events import AiResponseComplete, ChatMessageCreated, ConversationError, Event, MessageCreated
@@ -39,13 +40,13 @@ _OPEN: Final = text(
             total_tokens = c.total_tokens + :tokens, last_activity_at = now()
         FROM s WHERE c.id = s.ai_conversation_id RETURNING c.last_sequence, c.conversation_id
     )
-    SELECT s.*, c.last_sequence, c.conversation_id, now() AS at,
+    SELECT s.*, c.last_sequence, c.conversation_id, now() AS at, g.id AS agent_id, g.name AS agent_name,
         COALESCE(
             (SELECT reply_to FROM chat_messages m WHERE m.id = :answers),
             (SELECT reply_to FROM chat_messages m WHERE m.session_id = s.id AND m.direction = 'inbound'
              ORDER BY m.created_at DESC LIMIT 1)
         ) AS reply_to
-    FROM s, c
+    FROM s CROSS JOIN c LEFT JOIN turns t ON t.id = :turn_id LEFT JOIN ai_agents g ON g.id = t.agent_id
     """  # noqa: S608 - constant columns
 ).columns(reply_to=JSONB)
 _INSERT: Final = text(
@@ -57,9 +58,10 @@ _INSERT: Final = text(
             'completed', :user_id, :agent_id, :tokens, now())
     ), m AS (
         INSERT INTO chat_messages (id, account_id, channel_id, session_id, direction, content, sanitized_content,
-            reply_to, ai_message_id, turn_id, author_user_id, client_id, trace_id)
+            reply_to, ai_message_id, turn_id, author_user_id, client_id, trace_id, platform_metadata)
         VALUES (:message_id, app_account(), :channel_id, :session_id, 'outbound', :content, :content,
-            CAST(:reply_to AS jsonb), :ai_message_id, :turn_id, :user_id, :client_id, :trace_id)
+            CAST(:reply_to AS jsonb), :ai_message_id, :turn_id, :user_id, :client_id, :trace_id,
+            CASE WHEN :closing THEN '{"closing": true}'::jsonb ELSE '{}'::jsonb END)
     ), p AS (
         INSERT INTO message_deliveries (id, account_id, message_id, session_id, channel_id, part_no, body, plain, nonce)
         SELECT r.id, app_account(), :message_id, :session_id, :channel_id, r.part_no, r.body, r.plain, r.nonce
@@ -115,15 +117,14 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """An outbound message to be stored. Exactly one of `turn_id` (an agent's) and `user_id` (an operator's) is set,
-    or neither for a notice of our own."""
+    or neither for a notice of our own. `closing`: the last words of a hand-off, sent although a human now owns the
+    session; `signal`: the session's workflow does not know of it yet."""
 
     session_id: UUID
     content: str
     parts: Sequence[Part]
     trace_id: str
     turn_id: UUID | None = None
-    agent_id: UUID | None = None
-    agent_name: str | None = None
     user_id: UUID | None = None
     user_name: str | None = None
     client_id: str | None = None
@@ -133,6 +134,7 @@ class Outgoing:
     input_tokens: int = 0
     output_tokens: int = 0
     failure: str | None = None
+    closing: bool = False
     signal: bool = False
 
 
@@ -166,12 +168,12 @@ async def settle_without_reply(conn: AsyncConnection, out: Outgoing, reason: str
 
 
 def _conversation_message(out: Outgoing, session: Row[Any], public_id: str) -> ConversationMessageView:
-    sender = out.agent_id or out.user_id
+    sender = session.agent_id or out.user_id
     return ConversationMessageView(
         id=public_id,
         content=out.content,
         sender_type="ai",
-        sender_info=SenderInfoView(id=str(sender) if sender else None, name=out.agent_name or out.user_name),
+        sender_info=SenderInfoView(id=str(sender) if sender else None, name=session.agent_name or out.user_name),
         sequence_number=session.last_sequence,
         created_at=session.at,
         metadata=MessageMetadataView(tokens_used=out.input_tokens + out.output_tokens),
@@ -237,6 +239,8 @@ async def _open(conn: AsyncConnection, out: Outgoing) -> Row[Any]:
 
 async def record(conn: AsyncConnection, out: Outgoing) -> tuple[MessageView, Aggregate]:
     """Store an outbound message. The caller has locked the session (`owner_of`) and looked for an existing one."""
+    if out.closing:
+        await complete_handoff(conn, out.session_id)
     session = await _open(conn, out)
     message_id, ai_message_id = uuid4(), uuid4()
     public_id = reply_public_id(out.turn_id) if out.turn_id else str(uuid4())
@@ -253,6 +257,7 @@ async def record(conn: AsyncConnection, out: Outgoing) -> tuple[MessageView, Agg
             "conversation_id": session.ai_conversation_id,
             "sequence_number": session.last_sequence,
             "channel_id": session.channel_id,
+            "agent_id": session.agent_id,
             "reply_to": orjson.dumps(session.reply_to).decode(),
             "aggregate": aggregate.name,
             "version": session.version,
@@ -285,13 +290,13 @@ def _message_columns(out: Outgoing, view: MessageView, public_id: str, nonces: l
         "public_id": public_id,
         "content": storable(out.content),
         "user_id": out.user_id,
-        "agent_id": out.agent_id,
         "tokens": out.input_tokens + out.output_tokens,
         "message_id": view.id,
         "session_id": out.session_id,
         "turn_id": out.turn_id,
         "client_id": out.client_id,
         "trace_id": out.trace_id,
+        "closing": out.closing,
         "parts": orjson.dumps(parts).decode(),
         "turn_status": "failed" if out.failure else "completed",
         "reason": out.failure,

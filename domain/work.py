@@ -62,7 +62,10 @@ class Recorded:
 
 @dataclass(frozen=True)
 class SessionPlan:
-    """What a session's workflow must know when it starts, or when the row changed under it."""
+    """What a session's workflow must know when it starts, or when the row changed under it.
+
+    `turns_queue` and `delivery_queue`: where slow work goes; None keeps it on the session's own task queue.
+    """
 
     processed_no: int
     last_arrival_no: int
@@ -74,6 +77,8 @@ class SessionPlan:
     inline_turns: bool = True
     idle_after_s: float = 86_400
     close_after_s: float = 604_800
+    turns_queue: str | None = None
+    delivery_queue: str | None = None
     waiting: list[Arrival] = field(default_factory=list[Arrival])
     undelivered: list[Recorded] = field(default_factory=list[Recorded])
 
@@ -82,11 +87,14 @@ class SessionPlan:
 class SessionState:
     """All that a session's workflow remembers; the argument of its next run.
 
-    `held` are messages whose `processed_no` gap is not yet closed (they were answered before an earlier arrival).
+    `done`: arrivals that are handled although an earlier one is not yet; `processed_no` is the highest number up to
+    which all are.
     """
 
     ref: SessionRef
     plan: SessionPlan | None = None
+    processed_no: int = 0
+    last_seen_no: int = 0
     pending: list[Arrival] = field(default_factory=list[Arrival])
     done: list[int] = field(default_factory=list[int])
     outgoing: list[Recorded] = field(default_factory=list[Recorded])
@@ -152,14 +160,26 @@ class ToolStepResult:
 
 
 @dataclass(frozen=True)
+class TurnOutcome:
+    """How a turn's coroutine ended, before its reply is recorded. Exactly one of the three is meaningful."""
+
+    final_step: int = 0
+    failure: str | None = None
+    skipped: str | None = None
+    steered: list[str] = field(default_factory=list[str])
+
+
+@dataclass(frozen=True)
 class RecordInput:
-    """Store a turn's reply. `final_step` names the model step whose text it is; `failure` replaces it by a notice."""
+    """Store a turn's reply. `final_step` names the step whose text it is; `failure` replaces it by a notice, and
+    with `skipped` there is none."""
 
     turn: TurnInput
     final_step: int
     processed_no: int
     handled: list[str]
     failure: str | None = None
+    skipped: str | None = None
 
 
 @dataclass(frozen=True)
@@ -194,5 +214,6 @@ class DeliveryState:
 
     ref: SessionRef
     queue: list[Recorded] = field(default_factory=list[Recorded])
-    attempts: int = 0
-    started_at: float = 0.0
+    task_queue: str | None = None
+    wait_s: float = 0.0
+    failing_since: float = 0.0

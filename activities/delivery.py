@@ -1,0 +1,316 @@
+"""Sends the parts of an outbound message, one claim at a time, and writes down how each ended.
+
+An attempt is never repeated blindly: a claim without a result is ambiguous and is resolved by the platform's nonce or
+look-up where it has one, else it ends `unknown`, or is repeated if the channel's policy says so (ONCE-OUT). The
+activity itself is tried once by Temporal; what comes next is decided by the workflow from the returned wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, TypeVar
+from uuid import UUID
+
+import structlog
+from temporalio import activity
+
+from activities.channels import ChannelDesk
+from activities.dispatch import Dispatcher
+from activities.failpoints import Failpoints
+from activities.heartbeat import heartbeating
+from activities.limiter import SendLimiter
+from adapters.base import (
+    Absent,
+    Accepted,
+    ErrorClass,
+    Found,
+    LookupRequest,
+    Refused,
+    RenderedPart,
+    SendRequest,
+    SendResult,
+    Unknown,
+)
+from db import deliveries
+from db.deliveries import CLAIM_S, Outgoing, PartRow
+from db.session import Database
+from domain.channel import AmbiguousPolicy
+from domain.errors import UnavailableError
+from domain.message import PartStatus, ReplyAddress
+from domain.work import DeliverInput, DeliverResult
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+GIVE_UP_AFTER: Final = timedelta(hours=27)
+LOOK_UP_FOR: Final = timedelta(minutes=10)
+BACKOFF_CAP_S: Final = 600.0
+
+
+class ClaimExpiredError(Exception):
+    """The claim ran out before the request was written: another worker may have the part by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A part that is ours to send, or to find out about (`resolve`), until `deadline` on our monotonic clock."""
+
+    message: Outgoing
+    part: PartRow
+    claim_id: UUID
+    deadline: float
+    resolve: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do before `seconds` have passed."""
+
+    seconds: float
+    error_class: str
+
+
+def backoff_s(attempts: int) -> float:
+    """Return the wait after the n-th transient refusal: 1 s, doubling to 10 min, with jitter."""
+    return min(BACKOFF_CAP_S, 2.0 ** min(attempts - 1, 16)) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+
+
+@dataclass
+class DeliveryActivities:
+    """Delivery of one message, for workflows/session.py and workflows/delivery.py."""
+
+    db: Database
+    channels: ChannelDesk
+    limiter: SendLimiter
+    dispatcher: Dispatcher
+    failpoints: Failpoints
+
+    @activity.defn
+    async def deliver(self, request: DeliverInput) -> DeliverResult:
+        """Send what is open of a message, in order, until it is settled or something makes us wait.
+
+        Idempotent by claims. Timeout/retry: heartbeat 5 s, 120 s, never retried by Temporal (ruling 1).
+        """
+        sent = 0
+        async with heartbeating():
+            while True:
+                step = await self._persist(lambda: self._next(request))
+                if step is None:
+                    return DeliverResult(settled=True, sent=sent)
+                if isinstance(step, Wait):
+                    return DeliverResult(False, wait_s=step.seconds, error_class=step.error_class, sent=sent)
+                waiting = await (self._resolve(request, step) if step.resolve else self._send(request, step))
+                if waiting is not None:
+                    return DeliverResult(False, wait_s=waiting.seconds, error_class=waiting.error_class, sent=sent)
+                sent += 1
+
+    async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Run a database step until Postgres answers: an accepted send must not be forgotten because of a restart."""
+        for attempt in range(1, 1_000):
+            try:
+                return await write()
+            except UnavailableError:
+                await asyncio.sleep(min(2.0, 0.05 * 2**attempt))
+        raise UnavailableError("The database did not come back")
+
+    async def _next(self, request: DeliverInput) -> Claimed | Wait | None:
+        account_id = UUID(request.ref.account_id)
+        paused = await self.limiter.wait_s(UUID(request.ref.channel_id))
+        # Armed before the claim: our own clock is never later than the row's.
+        deadline = time.monotonic() + CLAIM_S
+        aggregate = None
+        async with self.db.account(account_id) as conn:
+            message = await deliveries.load(conn, UUID(request.message.message_id), request.message.generation)
+            if message is None:
+                return None
+            step = _decide(message, paused)
+            if isinstance(step, tuple):
+                message_id = UUID(request.message.message_id)
+                await deliveries.kill_rest(conn, message_id, request.message.generation, step)
+                aggregate = await deliveries.publish(conn, account_id, UUID(request.ref.session_id), message_id)
+            elif isinstance(step, PartRow):
+                claim_id = await deliveries.claim(conn, step.id)
+                resolve = step.status is PartStatus.ATTEMPTING
+                claimed = Claimed(message, step, claim_id, deadline, resolve)
+        if aggregate is not None:
+            self.dispatcher.notify(aggregate)
+            return None
+        if isinstance(step, PartRow):
+            self.failpoints.at("deliver.claimed")
+            return claimed
+        return step if isinstance(step, Wait) else None
+
+    async def _send(self, request: DeliverInput, claimed: Claimed) -> Wait | None:
+        part, channel = claimed.part, claimed.message.channel
+        adapter, context = self.channels.open(channel)
+
+        def before_write() -> None:
+            self.failpoints.at("deliver.before_write")
+            if time.monotonic() >= claimed.deadline:
+                raise ClaimExpiredError
+
+        try:
+            result = await adapter.send(
+                context,
+                SendRequest(
+                    address=_address(claimed.message.reply_to),
+                    part=RenderedPart(part.body, part.plain),
+                    nonce=part.nonce,
+                    before_write=before_write,
+                    as_plain=part.as_plain,
+                ),
+            )
+        except ClaimExpiredError:
+            log.warning("delivery.claim_expired", part_id=str(part.id))
+            error = ("claim_expired", "The worker was held up; not sent in this attempt")
+            return await self._again(claimed, error, 0.0, "claim_expired")
+        self.failpoints.at("deliver.sent")
+        return await self._record(request, claimed, result)
+
+    async def _record(self, request: DeliverInput, claimed: Claimed, result: SendResult) -> Wait | None:
+        if isinstance(result, Accepted):
+            return await self._settle(request, claimed, PartStatus.SENT, platform_id=result.platform_message_id)
+        if isinstance(result, Refused):
+            return await self._refused(request, claimed, result)
+        return await self._unknown(request, claimed, result)
+
+    async def _refused(self, request: DeliverInput, claimed: Claimed, result: Refused) -> Wait | None:
+        error = (result.code, result.message)
+        part = claimed.part
+        if result.error_class is ErrorClass.RATE_LIMITED:
+            wait_s = result.retry_after_s or backoff_s(part.attempts + 1)
+            await self.limiter.pause(claimed.message.channel.id, wait_s)
+            await self._persist(lambda: self.channels.pause(claimed.message.channel, wait_s))
+            return await self._again(claimed, error, wait_s, result.error_class)
+        if result.error_class is ErrorClass.BAD_MARKUP and not part.as_plain:
+            await self._again(claimed, error, 0.0, result.error_class, as_plain=True)
+            return None
+        tried_since = part.first_attempt_at or claimed.message.at
+        if result.error_class is ErrorClass.TRANSIENT and claimed.message.at - tried_since < GIVE_UP_AFTER:
+            return await self._again(claimed, error, backoff_s(part.attempts + 1), result.error_class)
+        if result.error_class is ErrorClass.CHANNEL_BROKEN:
+            await self._persist(lambda: self.channels.broken(claimed.message.channel, result.message))
+        return await self._settle(request, claimed, PartStatus.DEAD, error=error)
+
+    async def _unknown(self, request: DeliverInput, claimed: Claimed, result: Unknown) -> Wait | None:
+        error = ("unknown_outcome", result.reason)
+        adapter, context = self.channels.open(claimed.message.channel)
+        if not adapter.capabilities.can_look_up:
+            return await self._without_lookup(request, claimed, error)
+        looked = await adapter.lookup(context, _lookup(claimed))
+        if isinstance(looked, Found):
+            return await self._settle(request, claimed, PartStatus.SENT, platform_id=looked.platform_message_id)
+        # It may still be on its way: ask again when this claim's deadline is certainly over.
+        await self._persist(lambda: self._hold(claimed, error))
+        return Wait(max(0.1, claimed.deadline - time.monotonic()) + deliveries.GRACE_S, "ambiguous")
+
+    async def _resolve(self, request: DeliverInput, claimed: Claimed) -> Wait | None:
+        """Find out about an attempt that left no result: its worker died, or its answer was lost."""
+        error = ("unknown_outcome", "The attempt was interrupted; the platform may or may not have delivered it")
+        adapter, context = self.channels.open(claimed.message.channel)
+        if not adapter.capabilities.can_look_up:
+            return await self._without_lookup(request, claimed, error)
+        looked = await adapter.lookup(context, _lookup(claimed))
+        if isinstance(looked, Found):
+            return await self._settle(request, claimed, PartStatus.SENT, platform_id=looked.platform_message_id)
+        if isinstance(looked, Absent):
+            await self._again(claimed, ("not_delivered", "The platform does not have it"), 0.0, "ambiguous")
+            return None
+        first = claimed.part.first_attempt_at or claimed.message.at
+        if claimed.message.at - first > LOOK_UP_FOR:
+            return await self._settle(request, claimed, PartStatus.UNKNOWN, error=(error[0], looked.reason))
+        return Wait(max(looked.retry_after_s or 0.0, CLAIM_S + deliveries.GRACE_S), "ambiguous")
+
+    async def _without_lookup(
+        self, request: DeliverInput, claimed: Claimed, error: tuple[str, str]
+    ) -> Wait | None:
+        adapter, _ = self.channels.open(claimed.message.channel)
+        first = claimed.part.first_attempt_at or claimed.message.at
+        within_nonce = claimed.message.at - first < timedelta(seconds=adapter.capabilities.nonce_window_s)
+        policy = claimed.message.channel.configuration.get("ambiguous_policy")
+        if within_nonce or policy == AmbiguousPolicy.AT_LEAST_ONCE:
+            await self._again(claimed, error, 0.0, "ambiguous")
+            return None
+        return await self._settle(request, claimed, PartStatus.UNKNOWN, error=error)
+
+    async def _hold(self, claimed: Claimed, error: tuple[str, str]) -> None:
+        async with self.db.account(claimed.message.channel.account_id) as conn:
+            await deliveries.hold(conn, claimed.part.id, claimed.claim_id, error)
+
+    async def _again(
+        self, claimed: Claimed, error: tuple[str, str], wait_s: float, error_class: str, *, as_plain: bool = False
+    ) -> Wait:
+        async def write() -> None:
+            async with self.db.account(claimed.message.channel.account_id) as conn:
+                await deliveries.requeue(
+                    conn, claimed.part.id, claimed.claim_id, error, wait_s=wait_s, as_plain=as_plain
+                )
+
+        await self._persist(write)
+        return Wait(wait_s, error_class)
+
+    async def _settle(
+        self,
+        request: DeliverInput,
+        claimed: Claimed,
+        status: PartStatus,
+        *,
+        platform_id: str | None = None,
+        error: tuple[str, str] | None = None,
+    ) -> None:
+        adapter, _ = self.channels.open(claimed.message.channel)
+        outcome = deliveries.Outcome(claimed.part.id, status, claimed.claim_id, platform_id, error)
+
+        async def write() -> None:
+            async with self.db.account(UUID(request.ref.account_id)) as conn:
+                aggregate = await deliveries.settle(
+                    conn,
+                    claimed.message.channel,
+                    UUID(request.ref.session_id),
+                    UUID(request.message.message_id),
+                    outcome,
+                    has_receipts=adapter.capabilities.has_receipts,
+                )
+            if aggregate is not None:
+                self.dispatcher.notify(aggregate)
+
+        await self._persist(write)
+
+
+def _address(reply_to: dict[str, str | None]) -> ReplyAddress:
+    return ReplyAddress(str(reply_to["chat"]), reply_to.get("thread"), reply_to.get("message"))
+
+
+def _lookup(claimed: Claimed) -> LookupRequest:
+    since = claimed.part.first_attempt_at or claimed.message.at
+    return LookupRequest(_address(claimed.message.reply_to), claimed.part.nonce, since)
+
+
+def _decide(message: Outgoing, paused_s: float) -> PartRow | Wait | tuple[str, str] | None:
+    """Choose the next part to claim, or the wait, or the error that ends the rest; None when all is settled."""
+    for part in message.parts:
+        if part.status is PartStatus.ATTEMPTING:
+            due = deliveries.ambiguous_at(part)
+            left = 0.0 if due is None else (due - message.at).total_seconds()
+            return Wait(left, "ambiguous") if left > 0 else part
+        if part.status is PartStatus.QUEUED:
+            return _decide_queued(message, part, paused_s)
+    return None
+
+
+def _decide_queued(message: Outgoing, part: PartRow, paused_s: float) -> PartRow | Wait | tuple[str, str]:
+    if message.barred is not None:
+        return (message.barred, "A human answers this session" if message.barred == "taken_over" else "Blocked")
+    if any(earlier.status is PartStatus.DEAD for earlier in message.parts):
+        return ("earlier_part_failed", "An earlier part of this message could not be delivered")
+    until = message.channel.send_paused_until
+    paused_s = max(paused_s, (until - message.at).total_seconds() if until else 0.0)
+    if paused_s > 0:
+        return Wait(paused_s, ErrorClass.RATE_LIMITED)
+    left = (part.next_attempt_at - message.at).total_seconds() if part.next_attempt_at else 0.0
+    return Wait(left, ErrorClass.TRANSIENT) if left > 0 else part

@@ -1,0 +1,175 @@
+"""Carries outbox rows to Temporal (signal-with-start) and Redis (publish). Runs in every api and worker process.
+
+Who commits calls `notify` and goes on: the dispatch happens in the background, at once. What is lost with a killed
+process, or could not be carried out, is found by the sweeper in the worker. Rows of one aggregate leave in order
+under an advisory lock; everything is carried at least once and does no harm twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Final, Protocol
+
+import orjson
+import structlog
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+
+from db import outbox
+from db.outbox import Aggregate, OutboxRow
+from db.session import Database
+from domain.errors import UnavailableError
+from domain.work import SESSION_WORKFLOW, Arrival, Recorded, SessionRef, SessionState, session_workflow_id
+
+log = structlog.get_logger()
+
+QUEUE_LIMIT: Final = 5_000
+CONCURRENCY: Final = 16
+SEND_TIMEOUT_S: Final = 2.0
+RETRIES_WHEN_LOCKED: Final = 5
+TASK_TIMEOUT: Final = timedelta(seconds=5)
+
+
+class EventPublisher(Protocol):
+    """The only way events leave for the hub; see realtime/publish.py."""
+
+    async def publish_many(self, items: Sequence[tuple[str, str, bytes]]) -> None:
+        """Publish (stream, event id, payload) in order; idempotent by event id."""
+        ...
+
+
+class DispatchError(Exception):
+    """A row could not be carried out now; it stays in the outbox."""
+
+
+def search_attributes(ref: SessionRef, trace_id: str | None = None) -> TypedSearchAttributes:
+    """Return the attributes by which an operator finds a session's, a turn's or a delivery's workflow."""
+    values = {
+        "AccountId": ref.account_id,
+        "ChannelId": ref.channel_id,
+        "SessionId": ref.session_id,
+        "Platform": ref.platform,
+    }
+    if trace_id is not None:
+        values["TraceId"] = trace_id
+    return TypedSearchAttributes(
+        [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items()]
+    )
+
+
+def _signal_argument(row: OutboxRow) -> object:
+    data = row.data
+    if row.name == "message_received":
+        return Arrival(data["arrival_no"], data["order_key"], data["message_id"], row.trace_id)
+    if row.name == "deliver_recorded":
+        return Recorded(data["message_id"], data["generation"], row.trace_id)
+    return int(data["version"])
+
+
+class Dispatcher:
+    """One per process. `temporal` gives the client, or None while there is none."""
+
+    def __init__(
+        self, db: Database, temporal: Callable[[], Client | None], publisher: EventPublisher, *, task_queue: str
+    ) -> None:
+        self._db = db
+        self._temporal = temporal
+        self._publisher = publisher
+        self._task_queue = task_queue
+        self._queue: asyncio.Queue[Aggregate] = asyncio.Queue(QUEUE_LIMIT)
+        self._queued: set[Aggregate] = set()
+        self._workers: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start the background tasks."""
+        self._workers = [asyncio.create_task(self._work()) for _ in range(CONCURRENCY)]
+
+    async def close(self) -> None:
+        """Stop at once: what is left is in the outbox."""
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+
+    def notify(self, aggregate: Aggregate) -> None:
+        """Say that an aggregate has rows. Never blocks; when the queue is full the sweeper takes over."""
+        if aggregate in self._queued or self._queue.full():
+            return
+        self._queued.add(aggregate)
+        self._queue.put_nowait(aggregate)
+
+    async def _work(self) -> None:
+        while True:
+            aggregate = await self._queue.get()
+            # Taken out before the rows are read: what commits from here on queues the aggregate anew.
+            self._queued.discard(aggregate)
+            try:
+                await self.dispatch(aggregate)
+            except (DispatchError, UnavailableError) as error:
+                log.warning("dispatch.delayed", aggregate=aggregate.name, reason=str(error))
+            except Exception:
+                log.exception("dispatch.failed", aggregate=aggregate.name)
+
+    async def dispatch(self, aggregate: Aggregate) -> int:
+        """Carry out all rows of an aggregate; returns how many. Raises DispatchError, UnavailableError."""
+        for attempt in range(RETRIES_WHEN_LOCKED):
+            carried = await self._carry(aggregate)
+            if carried is not None:
+                return carried
+            # Another process is sending this aggregate's rows and may have read them before ours were committed.
+            await asyncio.sleep(0.01 * 2**attempt)
+        return 0
+
+    async def _carry(self, aggregate: Aggregate) -> int | None:
+        async with self._db.account(aggregate.account_id) as conn:
+            rows = await outbox.claim(conn, aggregate)
+            if not rows:
+                return None if rows is None else 0
+            try:
+                async with asyncio.timeout(SEND_TIMEOUT_S):
+                    await self._send(aggregate, rows)
+            except TimeoutError as error:
+                raise DispatchError("Temporal or Redis took too long") from error
+            await outbox.delete(conn, [row.id for row in rows])
+            return len(rows)
+
+    async def _send(self, aggregate: Aggregate, rows: Sequence[OutboxRow]) -> None:
+        signals = [row for row in rows if row.kind == "signal"]
+        events = [row for row in rows if row.kind == "event"]
+        jobs: list[Awaitable[None]] = []
+        if signals:
+            jobs.append(self._signal(aggregate, signals))
+        if events:
+            jobs.append(self._publish(events))
+        failures = [result for result in await asyncio.gather(*jobs, return_exceptions=True) if result is not None]
+        if failures:
+            raise DispatchError(str(failures[0]) or type(failures[0]).__name__) from failures[0]
+
+    async def _publish(self, rows: Sequence[OutboxRow]) -> None:
+        items = [
+            (stream, f"{row.id}", orjson.dumps(row.data | {"event_id": str(row.id)}))
+            for row in rows
+            for stream in row.streams
+        ]
+        await self._publisher.publish_many(items)
+
+    async def _signal(self, aggregate: Aggregate, rows: Sequence[OutboxRow]) -> None:
+        client = self._temporal()
+        if client is None:
+            raise DispatchError("Temporal is not connected")
+        for row in rows:
+            data = row.data
+            ref = SessionRef(str(aggregate.account_id), data["session_id"], data["channel_id"], data["platform"])
+            await client.start_workflow(
+                SESSION_WORKFLOW,
+                SessionState(ref),
+                id=session_workflow_id(ref.session_id),
+                task_queue=self._task_queue,
+                task_timeout=TASK_TIMEOUT,
+                start_signal=row.name,
+                start_signal_args=[_signal_argument(row)],
+                search_attributes=search_attributes(ref),
+                static_summary=f"Chat session on {ref.platform}",
+                static_details=f"Channel `{ref.channel_id}`, session `{ref.session_id}`",
+            )

@@ -1,0 +1,25 @@
+"""Keeps a running activity's heartbeat going, so that a killed worker is noticed in seconds and a cancel arrives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from temporalio import activity
+
+
+@asynccontextmanager
+async def heartbeating(every_s: float = 1.5) -> AsyncIterator[None]:
+    """Heartbeat in the background while the block runs. `every_s` must be well under the heartbeat time-out."""
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(every_s)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()

@@ -1,0 +1,141 @@
+"""The built-in tools that an agent may call. Each is small, safe to repeat, and answers in text for the model.
+
+Arguments come from a model: they are validated by a pydantic model whose schema is what the model was shown; a wrong
+call gets an answer that says so, never an exception.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from db.handoff import hand_to_human
+from db.session import Database
+from domain.agent import ToolSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """In whose session a tool runs."""
+
+    db: Database
+    account_id: UUID
+    session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """A tool's answer. `terminal` ends the turn."""
+
+    text: str
+    terminal: bool = False
+
+
+class _Arguments(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class CurrentTimeArguments(_Arguments):
+    """Arguments of `current_time`."""
+
+    timezone: str = Field(default="UTC", description="IANA name such as Europe/Berlin", max_length=64)
+
+
+class CalculateArguments(_Arguments):
+    """Arguments of `calculate`."""
+
+    expression: str = Field(description="Arithmetic with + - * / ** % and parentheses", max_length=200)
+
+
+class TransferArguments(_Arguments):
+    """Arguments of `transfer_to_human`."""
+
+    reason: str = Field(default="", description="Why a human is needed", max_length=500)
+
+
+async def _current_time(_context: ToolContext, arguments: CurrentTimeArguments) -> ToolResult:
+    try:
+        zone = ZoneInfo(arguments.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ToolResult(f"There is no time zone {arguments.timezone!r}.")
+    return ToolResult(datetime.now(UTC).astimezone(zone).isoformat(timespec="seconds"))
+
+
+_BINARY: Final[dict[type[ast.operator], Callable[[float, float], float]]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+}
+
+
+def _evaluate(node: ast.expr) -> float:
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        return node.value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_evaluate(node.operand)
+    if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
+        left, right = _evaluate(node.left), _evaluate(node.right)
+        if isinstance(node.op, ast.Pow) and (abs(left) > 1e6 or abs(right) > 64):
+            raise ValueError("too large a power")
+        return _BINARY[type(node.op)](left, right)
+    raise ValueError("only numbers and + - * / ** % are understood")
+
+
+async def _calculate(_context: ToolContext, arguments: CalculateArguments) -> ToolResult:
+    try:
+        return ToolResult(str(_evaluate(ast.parse(arguments.expression, mode="eval").body)))
+    except (ValueError, SyntaxError, ArithmeticError, RecursionError) as error:
+        return ToolResult(f"That cannot be calculated: {error}")
+
+
+async def _transfer(context: ToolContext, arguments: TransferArguments) -> ToolResult:
+    async with context.db.account(context.account_id) as conn:
+        await hand_to_human(conn, context.session_id, arguments.reason)
+    return ToolResult("A colleague takes over from here and will answer you in this chat.", terminal=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool with the schema of its arguments."""
+
+    description: str
+    arguments: type[_Arguments]
+    run: Callable[..., Awaitable[ToolResult]]
+
+
+TOOLS: Final[dict[str, Tool]] = {
+    "current_time": Tool("Tell the current date and time.", CurrentTimeArguments, _current_time),
+    "calculate": Tool("Work out an arithmetic expression.", CalculateArguments, _calculate),
+    "transfer_to_human": Tool(
+        "Hand the conversation to a human colleague. Ends your turn.", TransferArguments, _transfer
+    ),
+}
+
+
+def tool_specs(names: Iterable[str]) -> list[ToolSpec]:
+    """Return the named tools as a model sees them."""
+    return [ToolSpec(name, TOOLS[name].description, TOOLS[name].arguments.model_json_schema()) for name in names]
+
+
+async def run_tool(context: ToolContext, name: str, arguments: str) -> ToolResult:
+    """Run a tool; an unknown one or wrong arguments give an answer that the model can act on."""
+    tool = TOOLS.get(name)
+    if tool is None:
+        return ToolResult(f"There is no tool named {name!r}.")
+    try:
+        parsed = tool.arguments.model_validate_json(arguments or "{}")
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        return ToolResult(f"The arguments do not fit: {problems}")
+    return await tool.run(context, parsed)

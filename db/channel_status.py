@@ -1,0 +1,44 @@
+"""A channel's status changes, and who watches it is told in the same transaction."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import outbox
+from db.channels import set_status
+from db.outbox import Aggregate
+from domain.channel import ChannelStatus
+from domain.events import ChannelStatusChange
+from domain.views import ChannelSummaryView
+
+CHANNEL_SUMMARY_COLUMNS: Final = """
+    c.id, c.platform, c.name, c.status, c.connected_at, c.version,
+    (SELECT name FROM ai_agents a WHERE a.id = c.default_agent_id) AS default_agent,
+    (SELECT count(*) FROM chat_sessions s WHERE s.channel_id = c.id) AS session_count,
+    (SELECT COALESCE(sum(s.message_count), 0) FROM chat_sessions s WHERE s.channel_id = c.id) AS message_count,
+    (SELECT max(s.last_activity_at) FROM chat_sessions s WHERE s.channel_id = c.id) AS last_message_at
+"""
+"""Selects a ChannelSummaryView from `chat_channels c`; counts are derived, so that they cannot drift."""
+
+_SUMMARY: Final = text(
+    f"SELECT {CHANNEL_SUMMARY_COLUMNS}, now() AS at FROM chat_channels c WHERE c.id = :id"  # noqa: S608
+)
+
+
+async def change(
+    conn: AsyncConnection, account_id: UUID, channel_id: UUID, status: ChannelStatus, *, error: str | None = None
+) -> Aggregate | None:
+    """Move a channel to a status and leave the event in the outbox; None when nothing changed."""
+    version = await set_status(conn, channel_id, status, error=error)
+    if version is None:
+        return None
+    row = (await conn.execute(_SUMMARY, {"id": channel_id})).one()._mapping
+    view = ChannelSummaryView.model_validate({name: row[name] for name in ChannelSummaryView.model_fields})
+    event = ChannelStatusChange(timestamp=row["at"], channel_id=channel_id, status=view.status, channel=view)
+    aggregate = outbox.channel_aggregate(account_id, channel_id)
+    await outbox.write(conn, aggregate, version, [outbox.event_row(event)], "")
+    return aggregate

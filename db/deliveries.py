@@ -1,0 +1,243 @@
+"""Claims on the parts of outbound messages: who may send which part, until when, and how it ended (ruling 1).
+
+A claim is taken under the session's row lock, after the owner was checked there; its result is written only while it
+is still the same claim. A worker that was stopped and wakes up late finds that its claim is not its own any more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import Row, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import parts
+from db.channels import ChannelRow
+from db.outbox import Aggregate
+from db.receipts import apply_parked
+from domain.message import PartStatus
+
+CLAIM_S: Final = 20
+"""How long a claim holds; the worker's own monotonic deadline, armed before the claim, is never later."""
+GRACE_S: Final = 5
+"""How long after its deadline a claim without a result is taken to be ambiguous."""
+
+_LOAD: Final = text(
+    """
+    SELECT d.id, d.part_no, d.status, d.body, d.plain, d.as_plain, d.nonce, d.attempts, d.claim_id, d.deadline_at,
+        d.first_attempt_at, d.next_attempt_at, now() AS at, s.owner, s.owner_user_id, s.status AS session_status,
+        m.turn_id, m.reply_to, m.platform_metadata ? 'closing' AS closing,
+        c.id AS channel_id, c.account_id, c.platform, c.name, c.status AS channel_status, c.webhook_token,
+        c.rate_limit_per_minute, c.configuration, c.credentials, c.identity, c.default_agent_id, c.send_paused_until,
+        c.version AS channel_version
+    FROM chat_messages m
+    JOIN chat_sessions s ON s.id = m.session_id
+    JOIN chat_channels c ON c.id = m.channel_id
+    JOIN message_deliveries d ON d.message_id = m.id AND d.generation = m.generation
+    WHERE m.id = :message_id AND m.generation = :generation
+    ORDER BY d.part_no
+    FOR NO KEY UPDATE OF s
+    """
+).columns(reply_to=JSONB, configuration=JSONB, identity=JSONB)
+_CLAIM: Final = text(
+    """
+    UPDATE message_deliveries SET status = 'attempting', claim_id = :claim_id, attempts = attempts + 1,
+        deadline_at = now() + make_interval(secs => :claim_s), first_attempt_at = COALESCE(first_attempt_at, now()),
+        next_attempt_at = NULL
+    WHERE id = :id
+    """
+)
+_REQUEUE: Final = text(
+    """
+    UPDATE message_deliveries SET status = 'queued', claim_id = NULL, next_attempt_at = now() + make_interval(secs => :wait_s),
+        as_plain = as_plain OR :as_plain, error_code = :error_code, error_message = :error_message
+    WHERE id = :id AND claim_id = :claim_id
+    """
+)
+_HOLD: Final = text(
+    "UPDATE message_deliveries SET error_code = :error_code, error_message = :error_message"
+    " WHERE id = :id AND claim_id = :claim_id"
+)
+_KILL_REST: Final = text(
+    """
+    UPDATE message_deliveries SET status = 'dead', error_code = :error_code, error_message = :error_message,
+        settled_at = now(), claim_id = NULL
+    WHERE message_id = :message_id AND generation = :generation AND status = 'queued'
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    """One part as it stands."""
+
+    id: UUID
+    part_no: int
+    status: PartStatus
+    body: str
+    plain: str
+    as_plain: bool
+    nonce: str
+    attempts: int
+    claim_id: UUID | None
+    deadline_at: datetime | None
+    first_attempt_at: datetime | None
+    next_attempt_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message with its parts, its channel and where it goes, read under the session's lock at `at`."""
+
+    parts: tuple[PartRow, ...]
+    channel: ChannelRow
+    reply_to: dict[str, str | None]
+    at: datetime
+    barred: str | None
+
+
+def _barred(row: Row[Any]) -> str | None:
+    """Why an agent's message may not be sent any more (OWNER); None when it may."""
+    if row.session_status == "blocked":
+        return "blocked"
+    if row.turn_id is None or row.owner == "ai":
+        return None
+    return None if row.closing and row.owner_user_id is None else "taken_over"
+
+
+async def load(conn: AsyncConnection, message_id: UUID, generation: int) -> Outgoing | None:
+    """Lock the session and return the message as it stands; None when there is no such generation any more."""
+    rows = (await conn.execute(_LOAD, {"message_id": message_id, "generation": generation})).all()
+    if not rows:
+        return None
+    first = rows[0]
+    channel = ChannelRow(
+        first.channel_id,
+        first.account_id,
+        first.platform,
+        first.name,
+        first.channel_status,
+        first.webhook_token,
+        first.rate_limit_per_minute,
+        first.configuration,
+        first.credentials,
+        first.identity,
+        first.default_agent_id,
+        first.send_paused_until,
+        first.channel_version,
+    )
+    found = tuple(
+        PartRow(
+            row.id,
+            row.part_no,
+            PartStatus(row.status),
+            row.body,
+            row.plain,
+            row.as_plain,
+            row.nonce,
+            row.attempts,
+            row.claim_id,
+            row.deadline_at,
+            row.first_attempt_at,
+            row.next_attempt_at,
+        )
+        for row in rows
+    )
+    return Outgoing(found, channel, first.reply_to, first.at, _barred(first))
+
+
+async def claim(conn: AsyncConnection, part_id: UUID) -> UUID:
+    """Take a part for sending, under the session's lock. Returns the claim's id."""
+    claim_id = uuid4()
+    await conn.execute(_CLAIM, {"id": part_id, "claim_id": claim_id, "claim_s": CLAIM_S})
+    return claim_id
+
+
+async def requeue(
+    conn: AsyncConnection,
+    part_id: UUID,
+    claim_id: UUID,
+    error: tuple[str, str],
+    *,
+    wait_s: float,
+    as_plain: bool = False,
+) -> None:
+    """Give a part back, to be tried again after `wait_s`; no effect when the claim is not ours any more."""
+    await conn.execute(
+        _REQUEUE,
+        {
+            "id": part_id,
+            "claim_id": claim_id,
+            "wait_s": wait_s,
+            "as_plain": as_plain,
+            "error_code": error[0],
+            "error_message": error[1][:1000],
+        },
+    )
+
+
+async def hold(conn: AsyncConnection, part_id: UUID, claim_id: UUID, error: tuple[str, str]) -> None:
+    """Note why a claimed part has no result yet; it stays claimed until its deadline and grace are over."""
+    await conn.execute(
+        _HOLD, {"id": part_id, "claim_id": claim_id, "error_code": error[0], "error_message": error[1][:1000]}
+    )
+
+
+async def kill_rest(conn: AsyncConnection, message_id: UUID, generation: int, error: tuple[str, str]) -> None:
+    """End all parts that were not tried: nobody sends the second half of a message whose first half was refused."""
+    await conn.execute(
+        _KILL_REST,
+        {"message_id": message_id, "generation": generation, "error_code": error[0], "error_message": error[1][:1000]},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended. `error`: (code, message)."""
+
+    part_id: UUID
+    status: PartStatus
+    claim_id: UUID
+    platform_message_id: str | None = None
+    error: tuple[str, str] | None = None
+
+
+async def settle(
+    conn: AsyncConnection,
+    channel: ChannelRow,
+    session_id: UUID,
+    message_id: UUID,
+    outcome: Outcome,
+    *,
+    has_receipts: bool,
+) -> Aggregate | None:
+    """Write how a part ended and tell the readers; None when the claim was not ours any more."""
+    lock = await parts.lock_session(conn, session_id)
+    written = await parts.settle_part(
+        conn,
+        outcome.part_id,
+        outcome.status,
+        claim_id=outcome.claim_id,
+        platform_message_id=outcome.platform_message_id,
+        error=outcome.error,
+    )
+    if not written:
+        return None
+    if has_receipts and outcome.platform_message_id is not None:
+        await apply_parked(conn, channel.id, outcome.part_id, outcome.platform_message_id)
+    return await parts.publish_message(conn, channel.account_id, session_id, message_id, lock)
+
+
+async def publish(conn: AsyncConnection, account_id: UUID, session_id: UUID, message_id: UUID) -> Aggregate:
+    """Tell the readers how a message stands."""
+    lock = await parts.lock_session(conn, session_id)
+    return await parts.publish_message(conn, account_id, session_id, message_id, lock)
+
+
+def ambiguous_at(part: PartRow) -> datetime | None:
+    """Return when a claimed part without a result becomes ambiguous."""
+    return None if part.deadline_at is None else part.deadline_at + timedelta(seconds=GRACE_S)

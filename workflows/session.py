@@ -1,0 +1,316 @@
+"""A chat session, for its whole life: takes what arrives in platform order, has it answered, has the answers delivered.
+
+Postgres is the truth (rows with `handled_at`, parts with claims); this workflow decides what comes next. A signal that
+comes twice, late or never does no harm: arrivals carry gap-free numbers, and a gap is read from the table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+from uuid import UUID, uuid5
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
+
+from domain.work import (
+    SESSION_WORKFLOW,
+    Arrival,
+    DeliveryState,
+    Recorded,
+    RecordInput,
+    SessionState,
+    TurnInput,
+    TurnOutcome,
+    delivery_workflow_id,
+    response_workflow_id,
+)
+from workflows import policies
+from workflows.delivery import OutboundDeliveryWorkflow, attempt_delivery
+from workflows.inbox import Inbox
+from workflows.response import AgentResponseWorkflow
+from workflows.turn import run_turn
+
+with workflow.unsafe.imports_passed_through():
+    from activities.messages import MessageActivities
+    from activities.sessions import SessionActivities, SessionSeen
+
+HISTORY_CAP: Final = 2_000
+_TURNS: Final = UUID("0d6d1d5e-93a3-4b52-a2f8-7a2f0f3d9c4e")
+
+
+@workflow.defn(name=SESSION_WORKFLOW)
+class ChatSessionWorkflow:
+    """Id `session:{session_id}`. Signals arrive with the start, so the state exists before the first of them."""
+
+    @workflow.init
+    def __init__(self, state: SessionState) -> None:
+        self._state = state
+        self._inbox = Inbox(state)
+        self._last_activity = workflow.time()
+        self._closed = False
+
+    @workflow.signal
+    def message_received(self, arrival: Arrival) -> None:
+        """A person wrote."""
+        self._last_activity = workflow.time()
+        self._inbox.add(arrival)
+
+    @workflow.signal
+    def deliver_recorded(self, message: Recorded) -> None:
+        """Somebody else stored an outbound message (an operator's answer, a retry): deliver it in its order."""
+        self._last_activity = workflow.time()
+        if message not in self._state.outgoing:
+            self._state.outgoing.append(message)
+
+    @workflow.signal
+    def session_changed(self, version: int) -> None:
+        """A human command changed the row (ruling 14): read it again before the next decision."""
+        self._state.reload = True
+
+    @workflow.signal
+    def delivery_finished(self, workflow_id: str) -> None:
+        """The delivery workflow has emptied its queue."""
+        if self._state.open_delivery == workflow_id:
+            self._state.open_delivery = None
+
+    @workflow.query
+    def state(self) -> SessionState:
+        """Return all that the workflow remembers."""
+        return self._state
+
+    @workflow.run
+    async def run(self, state: SessionState) -> None:
+        """Serve the session until it closes."""
+        if self._state.plan is None:
+            await self._reload()
+        clock = asyncio.create_task(self._grow_old())
+        while not self._closed:
+            await self._continue_as_new_if_due()
+            await workflow.wait_condition(lambda: self._closed or self._has_work())
+            if self._inbox.has_gap() or self._state.reload:
+                await self._reload()
+            elif self._state.outgoing:
+                await self._deliver(self._state.outgoing.pop(0))
+            elif self._state.pending:
+                await self._answer()
+        clock.cancel()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    def _has_work(self) -> bool:
+        state = self._state
+        return bool(state.pending or state.outgoing or state.reload or self._inbox.has_gap())
+
+    async def _continue_as_new_if_due(self) -> None:
+        info = workflow.info()
+        if not info.is_continue_as_new_suggested() and info.get_current_history_length() < HISTORY_CAP:
+            return
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        workflow.continue_as_new(self._state)
+
+    async def _reload(self) -> None:
+        self._state.reload = False
+        plan = await workflow.execute_local_activity_method(
+            SessionActivities.load_session,
+            self._state.ref,
+            start_to_close_timeout=policies.DATABASE_TIMEOUT,
+            retry_policy=policies.DATABASE_RETRY,
+        )
+        if plan is None:
+            self._closed = True
+            return
+        self._inbox.take_plan(plan)
+
+    # -- answering
+
+    async def _answer(self) -> None:
+        batch = await self._inbox.take(self._sleep)
+        while True:
+            turn = self._turn(batch)
+            outcome = await self._run(turn)
+            if outcome is not None:
+                break
+            await self._supersede(turn)
+            batch += self._inbox.take_all()
+        handled = [arrival.message_id for arrival in batch] + outcome.steered
+        recorded = await workflow.execute_local_activity_method(
+            MessageActivities.record_outbound,
+            RecordInput(
+                turn,
+                outcome.final_step,
+                self._inbox.processed_after(batch, outcome.steered),
+                handled,
+                failure=outcome.failure,
+                skipped=outcome.skipped,
+            ),
+            start_to_close_timeout=policies.DATABASE_TIMEOUT,
+            retry_policy=policies.DATABASE_RETRY,
+            summary=turn.label,
+        )
+        self._inbox.settle(batch, outcome.steered)
+        if recorded.recorded is not None:
+            await self._deliver(recorded.recorded)
+        self._describe(turn)
+
+    def _turn(self, batch: list[Arrival]) -> TurnInput:
+        last = batch[-1]
+        # The same messages give the same turn, whatever happened to an earlier run of this workflow (ONCE-IN).
+        turn_id = uuid5(_TURNS, ",".join(arrival.message_id for arrival in batch))
+        return TurnInput(
+            ref=self._state.ref,
+            turn_id=str(turn_id),
+            message_ids=[arrival.message_id for arrival in batch],
+            trace_id=last.trace_id,
+            label=f"msg {last.arrival_no} {last.trace_id}",
+        )
+
+    async def _run(self, turn: TurnInput) -> TurnOutcome | None:
+        """Run a turn in its host; None when a newer message interrupted it."""
+        plan = self._inbox.plan
+        if plan.busy_mode == "queue" and plan.inline_turns:
+            return await run_turn(turn, list, task_queue=plan.turns_queue)
+        running = asyncio.create_task(self._host(turn))
+        if plan.busy_mode == "interrupt":
+            await workflow.wait_condition(lambda: running.done() or bool(self._state.pending))
+            if not running.done():
+                running.cancel()
+                await asyncio.wait([running])
+                return None
+        return await running
+
+    async def _host(self, turn: TurnInput) -> TurnOutcome:
+        plan = self._inbox.plan
+        steers = plan.busy_mode == "steer"
+        if plan.inline_turns:
+            return await run_turn(turn, self._inbox.take_steering if steers else list, task_queue=plan.turns_queue)
+        child = await workflow.start_child_workflow(
+            AgentResponseWorkflow.run,
+            args=[turn, plan.turns_queue],
+            id=response_workflow_id(turn.message_ids[-1]),
+            task_timeout=policies.TASK_TIMEOUT,
+            search_attributes=self._search_attributes(turn.trace_id),
+            static_summary=f"Answer to {turn.label}",
+        )
+        if not steers:
+            return await child
+        forwarded = asyncio.create_task(self._forward(child))
+        try:
+            return await child
+        finally:
+            forwarded.cancel()
+
+    async def _forward(self, child: workflow.ChildWorkflowHandle[AgentResponseWorkflow, TurnOutcome]) -> None:
+        told: set[str] = set()
+        while True:
+            await workflow.wait_condition(lambda: any(a.message_id not in told for a in self._state.pending))
+            for arrival in [a for a in self._state.pending if a.message_id not in told]:
+                told.add(arrival.message_id)
+                # It stays pending until the turn says that it took it: nothing is lost when the turn ends first.
+                await child.signal(AgentResponseWorkflow.steer, arrival.message_id)
+
+    async def _supersede(self, turn: TurnInput) -> None:
+        await workflow.execute_local_activity_method(
+            SessionActivities.supersede_turn,
+            turn,
+            start_to_close_timeout=policies.DATABASE_TIMEOUT,
+            retry_policy=policies.DATABASE_RETRY,
+        )
+
+    # -- delivering
+
+    async def _deliver(self, message: Recorded) -> None:
+        plan = self._inbox.plan
+        if self._state.open_delivery is not None and await self._append(self._state.open_delivery, message):
+            return
+        result = await attempt_delivery(self._state.ref, message, plan.delivery_queue)
+        if result.settled:
+            return
+        workflow_id = delivery_workflow_id(message.message_id)
+        state = DeliveryState(self._state.ref, [message], plan.delivery_queue, wait_s=result.wait_s)
+        try:
+            await workflow.start_child_workflow(
+                OutboundDeliveryWorkflow.run,
+                state,
+                id=workflow_id,
+                task_timeout=policies.TASK_TIMEOUT,
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                search_attributes=self._search_attributes(message.trace_id),
+                static_summary=f"Delivery of {message.message_id}",
+            )
+        except WorkflowAlreadyStartedError:
+            await self._append(workflow_id, message)
+        self._state.open_delivery = workflow_id
+
+    async def _append(self, workflow_id: str, message: Recorded) -> bool:
+        handle = workflow.get_external_workflow_handle_for(OutboundDeliveryWorkflow.run, workflow_id)
+        try:
+            await handle.signal(OutboundDeliveryWorkflow.append, message)
+        except FailureError:
+            # It ended before its word reached us: from now on we deliver ourselves again.
+            self._state.open_delivery = None
+            return False
+        return True
+
+    # -- time, and what an operator sees
+
+    async def _sleep(self, seconds: float) -> None:
+        await workflow.sleep(seconds, summary="collecting")
+
+    async def _grow_old(self) -> None:
+        """Idle, then closed, after silence. One timer at a time, not one a message."""
+        idle = self._inbox.plan.status == "idle"
+        while not self._closed:
+            plan = self._inbox.plan
+            limit = plan.close_after_s if idle else plan.idle_after_s
+            left = self._last_activity + limit - workflow.time()
+            if left > 0:
+                await workflow.sleep(left, summary="close when silent" if idle else "idle when silent")
+                continue
+            if self._has_work():
+                self._last_activity = workflow.time()
+            elif idle:
+                self._closed = await self._close()
+                self._last_activity = workflow.time()
+            else:
+                idle = await self._idle()
+            if self._last_activity + plan.idle_after_s > workflow.time():
+                idle = False
+
+    async def _idle(self) -> bool:
+        return await workflow.execute_local_activity_method(
+            SessionActivities.mark_session_idle,
+            SessionSeen(self._state.ref, self._state.last_seen_no),
+            start_to_close_timeout=policies.DATABASE_TIMEOUT,
+            retry_policy=policies.DATABASE_RETRY,
+        )
+
+    async def _close(self) -> bool:
+        closed = await workflow.execute_local_activity_method(
+            SessionActivities.close_session,
+            SessionSeen(self._state.ref, self._state.last_seen_no),
+            start_to_close_timeout=policies.DATABASE_TIMEOUT,
+            retry_policy=policies.DATABASE_RETRY,
+        )
+        return closed and not self._has_work()
+
+    def _search_attributes(self, trace_id: str) -> TypedSearchAttributes:
+        ref = self._state.ref
+        values = (
+            ("AccountId", ref.account_id),
+            ("ChannelId", ref.channel_id),
+            ("SessionId", ref.session_id),
+            ("Platform", ref.platform),
+            ("TraceId", trace_id),
+        )
+        return TypedSearchAttributes(
+            [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values]
+        )
+
+    def _describe(self, turn: TurnInput) -> None:
+        state = self._state
+        workflow.set_current_details(
+            f"Answered up to arrival **{state.processed_no}** (last: {turn.label})\n\n"
+            f"- waiting: {len(state.pending)}\n- being delivered by: `{state.open_delivery or 'this workflow'}`"
+        )
