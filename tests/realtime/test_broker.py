@@ -1,0 +1,248 @@
+"""The broker against a real server: acknowledged subscriptions, gaps, lost connections, a Redis that starts anew."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+
+import pytest
+from redis.asyncio import Redis
+
+from realtime.broker import Broker, BrokerTiming, Delivery
+from realtime.client import ask, redis_client
+from realtime.counters import Count, Counters
+from realtime.errors import RealtimeUnavailableError
+from realtime.keys import live_channel, log_key, meta_key
+from realtime.publish import Publication, Publisher
+from realtime.subscriber import SubscriberTiming
+from tests.realtime.support import WAIT_S, Valkey, until
+
+STREAM = "chat_session_1"
+FAST = BrokerTiming(
+    subscribe_timeout_s=2, linger_s=0, retry_s=0.02,
+    subscriber=SubscriberTiming(canary_period_s=0.05, deaf_after_s=2, first_backoff_s=0.01, max_backoff_s=0.05),
+)  # fmt: skip
+
+
+class Ear:
+    """A broker and what it delivered."""
+
+    def __init__(self, redis: Redis, timing: BrokerTiming = FAST) -> None:
+        self.heard: list[Delivery] = []
+        self.counters = Counters()
+        self.broker = Broker(redis, self.heard.append, counters=self.counters, timing=timing)
+
+    @property
+    def payloads(self) -> list[bytes]:
+        return [delivery.payload for delivery in self.heard]
+
+    @property
+    def offsets(self) -> list[int]:
+        return [delivery.offset for delivery in self.heard]
+
+
+@contextlib.asynccontextmanager
+async def listening(redis: Redis, timing: BrokerTiming = FAST) -> AsyncGenerator[Ear]:
+    ear = Ear(redis, timing)
+    ear.broker.start()
+    try:
+        yield ear
+    finally:
+        await ear.broker.stop()
+
+
+async def listeners(redis: Redis, stream: str = STREAM) -> object:
+    answer = await ask(redis, "PUBSUB", "NUMSUB", live_channel(stream))
+    assert isinstance(answer, list)
+    return answer[0][1] if isinstance(answer[0], tuple) else answer[1]
+
+
+async def until_alone(redis: Redis) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            if not await listeners(redis):
+                return
+
+
+async def cut_subscribers(redis: Redis) -> None:
+    await ask(redis, "CLIENT", "KILL", "TYPE", "pubsub")
+
+
+class TestSubscribe:
+    async def test_returns_only_when_redis_has_acknowledged(self, redis: Redis) -> None:
+        async with listening(redis) as ear:
+            await ear.broker.subscribe(STREAM)
+            assert await listeners(redis) == 1
+
+    async def test_delivers_what_is_published_from_then_on_in_order(self, redis: Redis, publisher: Publisher) -> None:
+        await publisher.publish(STREAM, "before", b"0")
+        async with listening(redis) as ear:
+            await ear.broker.subscribe(STREAM)
+            await publisher.publish_many([Publication(STREAM, f"e{n}", b"%d" % n) for n in range(1, 201)])
+            await until(lambda: len(ear.heard) == 200)
+            assert ear.offsets == list(range(2, 202))
+            assert len({delivery.epoch for delivery in ear.heard}) == 1
+            assert ear.counters[Count.GAP_FILLS] == 0
+
+    async def test_a_repeated_publish_is_delivered_once(self, redis: Redis, publisher: Publisher) -> None:
+        async with listening(redis) as ear:
+            await ear.broker.subscribe(STREAM)
+            for event in ("a", "a", "b", "a"):
+                await publisher.publish(STREAM, event, event.encode())
+            await until(lambda: ear.payloads[-1:] == [b"b"])
+            assert ear.payloads == [b"a", b"b"]
+
+    async def test_many_at_once_share_one_subscription(self, redis: Redis, publisher: Publisher) -> None:
+        async with listening(redis) as ear:
+            await asyncio.gather(*(ear.broker.subscribe(STREAM) for _ in range(20)))
+            assert await listeners(redis) == 1
+            await publisher.publish(STREAM, "e", b"1")
+            await until(lambda: bool(ear.heard))
+            assert ear.payloads == [b"1"]
+
+    async def test_one_that_gives_up_does_not_harm_the_others(self, redis: Redis) -> None:
+        async with listening(redis) as ear:
+            leaver, stayer = (asyncio.create_task(ear.broker.subscribe(STREAM)) for _ in range(2))
+            await asyncio.sleep(0)
+            leaver.cancel()
+            await stayer
+            assert await listeners(redis) == 1
+
+    async def test_redis_away_is_a_refusal_and_holds_no_share(self, own_valkey: Valkey) -> None:
+        redis = redis_client(own_valkey.url)
+        await own_valkey.kill()
+        async with listening(redis) as ear:
+            with pytest.raises(RealtimeUnavailableError):
+                await ear.broker.subscribe(STREAM)
+            await own_valkey.start()
+            await ear.broker.subscribe(STREAM)
+            assert await listeners(redis) == 1
+        await redis.aclose()
+
+    async def test_passing_events_arrive_with_the_sid_to_spare(self, redis: Redis, publisher: Publisher) -> None:
+        async with listening(redis) as ear:
+            await ear.broker.subscribe(STREAM)
+            await publisher.publish_transient(STREAM, b'{"a":"|"}', exclude_sid="me")
+            await until(lambda: bool(ear.heard))
+            assert ear.heard == [Delivery(STREAM, "", 0, b'{"a":"|"}', "me")]
+
+    async def test_what_others_write_on_the_channel_is_dropped(self, redis: Redis, publisher: Publisher) -> None:
+        async with listening(redis) as ear:
+            await ear.broker.subscribe(STREAM)
+            for noise in (b"", b"noise", b"a|b|c|d", b"\xff|1||x"):
+                await ask(redis, "PUBLISH", live_channel(STREAM), noise)
+            await publisher.publish(STREAM, "e", b"1")
+            await until(lambda: bool(ear.heard))
+            assert ear.payloads == [b"1"]
+            assert ear.counters[Count.REDIS_CONNECTS] == 1
+
+
+class TestUnsubscribe:
+    async def test_the_last_share_ends_the_subscription(self, redis: Redis) -> None:
+        async with listening(redis) as ear:
+            await ear.broker.subscribe(STREAM)
+            await ear.broker.subscribe(STREAM)
+            ear.broker.unsubscribe(STREAM)
+            assert await listeners(redis) == 1
+            ear.broker.unsubscribe(STREAM)
+            await until_alone(redis)
+
+    async def test_leaving_and_returning_at_once_stays_live(self, redis: Redis, publisher: Publisher) -> None:
+        async with listening(redis) as ear:
+            for _ in range(50):
+                await ear.broker.subscribe(STREAM)
+                ear.broker.unsubscribe(STREAM)
+                for _turn in range(_ % 4):
+                    await asyncio.sleep(0)
+            await ear.broker.subscribe(STREAM)
+            assert await listeners(redis) == 1
+            await publisher.publish(STREAM, "e", b"1")
+            await until(lambda: bool(ear.heard))
+
+
+class TestGapFill:
+    async def test_a_jump_is_filled_from_the_log_in_order(self, redis: Redis, publisher: Publisher) -> None:
+        async with listening(redis) as ear:
+            await ear.broker.subscribe(STREAM)
+            await publisher.publish(STREAM, "e1", b"1")
+            await until(lambda: len(ear.heard) == 1)
+            # Two events that are stored but whose live message is lost on the way.
+            for offset in (2, 3):
+                await ask(redis, "HINCRBY", meta_key(STREAM), "top", 1)
+                await ask(redis, "XADD", log_key(STREAM), f"{offset}-0", "p", b"%d" % offset)
+            await publisher.publish(STREAM, "e4", b"4")
+            await until(lambda: len(ear.heard) == 4)
+            assert ear.offsets == [1, 2, 3, 4]
+            assert ear.payloads == [b"1", b"2", b"3", b"4"]
+            assert ear.counters[Count.MISSED_EVENTS] == 0
+
+    async def test_a_cut_connection_misses_nothing(self, redis: Redis, publisher: Publisher) -> None:
+        async with listening(redis) as ear:
+            await ear.broker.subscribe(STREAM)
+            for n in range(1, 301):
+                await publisher.publish(STREAM, f"e{n}", b"%d" % n)
+                if n % 60 == 0:
+                    await cut_subscribers(redis)
+            await until(lambda: len(ear.heard) >= 300)
+            assert ear.offsets == list(range(1, 301))
+            assert ear.counters[Count.REDIS_CONNECTS] > 1
+
+    async def test_a_quiet_stream_catches_up_without_a_new_event(self, redis: Redis, publisher: Publisher) -> None:
+        slow = BrokerTiming(subscriber=SubscriberTiming(first_backoff_s=0.3, max_backoff_s=0.3))
+        async with listening(redis, slow) as ear:
+            await ear.broker.subscribe(STREAM)
+            await cut_subscribers(redis)
+            await publisher.publish(STREAM, "e", b"1")
+            await until(lambda: bool(ear.heard))
+            assert ear.payloads == [b"1"]
+
+    async def test_what_the_log_no_longer_holds_is_counted_as_missed(self, redis: Redis, publisher: Publisher) -> None:
+        async with listening(redis) as ear:
+            await ear.broker.subscribe(STREAM)
+            await publisher.publish(STREAM, "e1", b"1")
+            await until(lambda: len(ear.heard) == 1)
+            await ask(redis, "HINCRBY", meta_key(STREAM), "top", 5)
+            await publisher.publish(STREAM, "e7", b"7")
+            await until(lambda: len(ear.heard) == 2)
+            assert ear.offsets == [1, 7]
+            assert ear.counters[Count.MISSED_EVENTS] == 5
+
+
+class TestRedisRestart:
+    async def test_a_new_epoch_is_followed_and_nobody_stays_deaf(self, own_valkey: Valkey) -> None:
+        redis = redis_client(own_valkey.url)
+        publisher = Publisher(redis)
+        async with listening(redis) as ear:
+            await ear.broker.subscribe(STREAM)
+            await ear.broker.subscribe("quiet")
+            for n in range(5):
+                await publisher.publish(STREAM, f"old{n}", b"old")
+            await until(lambda: len(ear.heard) == 5)
+            await own_valkey.kill()
+            await own_valkey.start()
+            for n in range(3):
+                await publisher.publish(STREAM, f"new{n}", b"new")
+            await publisher.publish("quiet", "first", b"quiet")
+            await until(lambda: len(ear.heard) == 9)
+            assert [delivery.offset for delivery in ear.heard if delivery.payload == b"new"] == [1, 2, 3]
+            assert len({delivery.epoch for delivery in ear.heard if delivery.stream == STREAM}) == 2
+            assert ear.counters[Count.EPOCH_CHANGES] == 1
+        await redis.aclose()
+
+
+class TestHearing:
+    async def test_a_connection_that_lets_nothing_through_is_noticed_and_replaced(self, own_valkey: Valkey) -> None:
+        redis = redis_client(own_valkey.url)
+        timing = BrokerTiming(subscriber=SubscriberTiming(canary_period_s=0.02, deaf_after_s=0.2, max_backoff_s=0.05))
+        async with listening(redis, timing) as ear:
+            await ear.broker.subscribe(STREAM)
+            assert ear.broker.hearing
+            own_valkey.pause()
+            await until(lambda: not ear.broker.hearing)
+            await until(lambda: ear.counters[Count.DEAF] > 0)
+            own_valkey.resume()
+            await until(lambda: ear.broker.hearing)
+            await Publisher(redis).publish(STREAM, "e", b"1")
+            await until(lambda: bool(ear.heard))
+        await redis.aclose()
