@@ -6,7 +6,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements.sha256
-SOURCES := $(wildcard activities adapters api bench db domain realtime simulator stack tests workflows *.py)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
@@ -37,8 +36,8 @@ venv: ## create or refresh .venv from the pinned, hashed requirements
 		mv $(BIN)/powernode.new $(BIN)/powernode
 
 check: venv ## format, lint, types, import contracts, generated files, house rules
-	$(BIN)/ruff format --check $(SOURCES)
-	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 	PYTHONPATH=. $(BIN)/lint-imports --no-cache
 	$(BIN)/python -m stack.gen --check
