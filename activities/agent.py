@@ -24,19 +24,12 @@ from db.outbound import reply_public_id
 from db.session import Database
 from db.turns import OpenTurn, StepRow
 from domain.agent import ChatMessage, ModelRequest, Role, TextDelta, ToolCall, TurnLimits, Usage
-from domain.errors import ModelError
+from domain.errors import ModelError, UnavailableError
 from domain.events import AiResponseStreaming
 from domain.work import ModelStepInput, ModelStepResult, ToolRef, ToolStepInput, ToolStepResult
+from realtime.publish import Publisher
 
 DELTA_EVERY_S = 0.03
-
-
-class DeltaPublisher(Protocol):
-    """Where passing events go; see realtime/publish.py."""
-
-    async def publish_transient(self, stream: str, payload: bytes) -> None:
-        """Send to whoever listens now; may be dropped."""
-        ...
 
 
 class ModelSource(Protocol):
@@ -59,7 +52,7 @@ class Answer:
 class DeltaStream:
     """Batches a model's deltas to one event per `DELTA_EVERY_S`; numbering starts anew with each attempt."""
 
-    def __init__(self, publisher: DeltaPublisher, public_id: str, message_id: str, attempt: int) -> None:
+    def __init__(self, publisher: Publisher, public_id: str, message_id: str, attempt: int) -> None:
         self._publisher = publisher
         self._public_id = public_id
         self._message_id = message_id
@@ -89,7 +82,11 @@ class DeltaStream:
         self._seq, self._held, self._due = self._seq + 1, "", time.monotonic() + DELTA_EVERY_S
         payload = event.model_dump_json().encode()
         for stream in event.streams():
-            await self._publisher.publish_transient(stream, payload)
+            try:
+                await self._publisher.publish_transient(stream, payload)
+            except UnavailableError:
+                # Deltas are passing: the whole text comes from Postgres when the answer is recorded.
+                return
 
 
 def _step_result(step: StepRow, limits: TurnLimits) -> ModelStepResult:
@@ -134,7 +131,7 @@ class AgentActivities:
 
     db: Database
     models: ModelSource
-    publisher: DeltaPublisher
+    publisher: Publisher
 
     @activity.defn
     async def request_model(self, step: ModelStepInput) -> ModelStepResult:

@@ -67,6 +67,9 @@ class Claimed:
     resolve: bool
 
 
+# What a step returns: a wait, True when the part has ended, False when it is to be looked at again at once.
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing to do before `seconds` have passed."""
@@ -104,10 +107,12 @@ class DeliveryActivities:
                     return DeliverResult(settled=True, sent=sent)
                 if isinstance(step, Wait):
                     return DeliverResult(False, wait_s=step.seconds, error_class=step.error_class, sent=sent)
-                waiting = await (self._resolve(request, step) if step.resolve else self._send(request, step))
-                if waiting is not None:
-                    return DeliverResult(False, wait_s=waiting.seconds, error_class=waiting.error_class, sent=sent)
-                sent += 1
+                ended = await (self._resolve(request, step) if step.resolve else self._send(request, step))
+                if isinstance(ended, Wait):
+                    return DeliverResult(False, wait_s=ended.seconds, error_class=ended.error_class, sent=sent)
+                if ended and step.part is step.message.parts[-1]:
+                    return DeliverResult(settled=True, sent=sent + 1)
+                sent += int(ended)
 
     async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
         """Run a database step until Postgres answers: an accepted send must not be forgotten because of a restart."""
@@ -145,7 +150,7 @@ class DeliveryActivities:
             return claimed
         return step if isinstance(step, Wait) else None
 
-    async def _send(self, request: DeliverInput, claimed: Claimed) -> Wait | None:
+    async def _send(self, request: DeliverInput, claimed: Claimed) -> Wait | bool:
         part, channel = claimed.part, claimed.message.channel
         adapter, context = self.channels.open(channel)
 
@@ -172,14 +177,14 @@ class DeliveryActivities:
         self.failpoints.at("deliver.sent")
         return await self._record(request, claimed, result)
 
-    async def _record(self, request: DeliverInput, claimed: Claimed, result: SendResult) -> Wait | None:
+    async def _record(self, request: DeliverInput, claimed: Claimed, result: SendResult) -> Wait | bool:
         if isinstance(result, Accepted):
             return await self._settle(request, claimed, PartStatus.SENT, platform_id=result.platform_message_id)
         if isinstance(result, Refused):
             return await self._refused(request, claimed, result)
         return await self._unknown(request, claimed, result)
 
-    async def _refused(self, request: DeliverInput, claimed: Claimed, result: Refused) -> Wait | None:
+    async def _refused(self, request: DeliverInput, claimed: Claimed, result: Refused) -> Wait | bool:
         error = (result.code, result.message)
         part = claimed.part
         if result.error_class is ErrorClass.RATE_LIMITED:
@@ -189,7 +194,7 @@ class DeliveryActivities:
             return await self._again(claimed, error, wait_s, result.error_class)
         if result.error_class is ErrorClass.BAD_MARKUP and not part.as_plain:
             await self._again(claimed, error, 0.0, result.error_class, as_plain=True)
-            return None
+            return False
         tried_since = part.first_attempt_at or claimed.message.at
         if result.error_class is ErrorClass.TRANSIENT and claimed.message.at - tried_since < GIVE_UP_AFTER:
             return await self._again(claimed, error, backoff_s(part.attempts + 1), result.error_class)
@@ -197,7 +202,7 @@ class DeliveryActivities:
             await self._persist(lambda: self.channels.broken(claimed.message.channel, result.message))
         return await self._settle(request, claimed, PartStatus.DEAD, error=error)
 
-    async def _unknown(self, request: DeliverInput, claimed: Claimed, result: Unknown) -> Wait | None:
+    async def _unknown(self, request: DeliverInput, claimed: Claimed, result: Unknown) -> Wait | bool:
         error = ("unknown_outcome", result.reason)
         adapter, context = self.channels.open(claimed.message.channel)
         if not adapter.capabilities.can_look_up:
@@ -209,7 +214,7 @@ class DeliveryActivities:
         await self._persist(lambda: self._hold(claimed, error))
         return Wait(max(0.1, claimed.deadline - time.monotonic()) + deliveries.GRACE_S, "ambiguous")
 
-    async def _resolve(self, request: DeliverInput, claimed: Claimed) -> Wait | None:
+    async def _resolve(self, request: DeliverInput, claimed: Claimed) -> Wait | bool:
         """Find out about an attempt that left no result: its worker died, or its answer was lost."""
         error = ("unknown_outcome", "The attempt was interrupted; the platform may or may not have delivered it")
         adapter, context = self.channels.open(claimed.message.channel)
@@ -220,7 +225,7 @@ class DeliveryActivities:
             return await self._settle(request, claimed, PartStatus.SENT, platform_id=looked.platform_message_id)
         if isinstance(looked, Absent):
             await self._again(claimed, ("not_delivered", "The platform does not have it"), 0.0, "ambiguous")
-            return None
+            return False
         first = claimed.part.first_attempt_at or claimed.message.at
         if claimed.message.at - first > LOOK_UP_FOR:
             return await self._settle(request, claimed, PartStatus.UNKNOWN, error=(error[0], looked.reason))
@@ -228,14 +233,14 @@ class DeliveryActivities:
 
     async def _without_lookup(
         self, request: DeliverInput, claimed: Claimed, error: tuple[str, str]
-    ) -> Wait | None:
+    ) -> Wait | bool:
         adapter, _ = self.channels.open(claimed.message.channel)
         first = claimed.part.first_attempt_at or claimed.message.at
         within_nonce = claimed.message.at - first < timedelta(seconds=adapter.capabilities.nonce_window_s)
         policy = claimed.message.channel.configuration.get("ambiguous_policy")
         if within_nonce or policy == AmbiguousPolicy.AT_LEAST_ONCE:
             await self._again(claimed, error, 0.0, "ambiguous")
-            return None
+            return False
         return await self._settle(request, claimed, PartStatus.UNKNOWN, error=error)
 
     async def _hold(self, claimed: Claimed, error: tuple[str, str]) -> None:
@@ -262,7 +267,8 @@ class DeliveryActivities:
         *,
         platform_id: str | None = None,
         error: tuple[str, str] | None = None,
-    ) -> None:
+    ) -> bool:
+        """Write how the part ended. True: no more is to be done for it."""
         adapter, _ = self.channels.open(claimed.message.channel)
         outcome = deliveries.Outcome(claimed.part.id, status, claimed.claim_id, platform_id, error)
 
@@ -280,6 +286,7 @@ class DeliveryActivities:
                 self.dispatcher.notify(aggregate)
 
         await self._persist(write)
+        return True
 
 
 def _address(reply_to: dict[str, str | None]) -> ReplyAddress:

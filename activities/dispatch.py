@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Final, Protocol
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
 
 import orjson
 import structlog
@@ -20,8 +22,9 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 from db import outbox
 from db.outbox import Aggregate, OutboxRow
 from db.session import Database
-from domain.errors import UnavailableError
+from domain.errors import PayloadTooLargeError, UnavailableError
 from domain.work import SESSION_WORKFLOW, Arrival, Recorded, SessionRef, SessionState, session_workflow_id
+from realtime.publish import Publication, Publisher
 
 log = structlog.get_logger()
 
@@ -30,14 +33,6 @@ CONCURRENCY: Final = 16
 SEND_TIMEOUT_S: Final = 2.0
 RETRIES_WHEN_LOCKED: Final = 5
 TASK_TIMEOUT: Final = timedelta(seconds=5)
-
-
-class EventPublisher(Protocol):
-    """The only way events leave for the hub; see realtime/publish.py."""
-
-    async def publish_many(self, items: Sequence[tuple[str, str, bytes]]) -> None:
-        """Publish (stream, event id, payload) in order; idempotent by event id."""
-        ...
 
 
 class DispatchError(Exception):
@@ -59,20 +54,20 @@ def search_attributes(ref: SessionRef, trace_id: str | None = None) -> TypedSear
     )
 
 
-def _signal_argument(row: OutboxRow) -> object:
-    data = row.data
-    if row.name == "message_received":
-        return Arrival(data["arrival_no"], data["order_key"], data["message_id"], row.trace_id)
-    if row.name == "deliver_recorded":
-        return Recorded(data["message_id"], data["generation"], row.trace_id)
-    return int(data["version"])
+def _signal_argument(name: str, rows: Sequence[OutboxRow]) -> object:
+    """Return one argument for all rows of one signal: what waits in a busy session is told in one call."""
+    if name == "message_received":
+        return [Arrival(r.data["arrival_no"], r.data["order_key"], r.data["message_id"], r.trace_id) for r in rows]
+    if name == "deliver_recorded":
+        return [Recorded(r.data["message_id"], r.data["generation"], r.trace_id) for r in rows]
+    return max(int(row.data["version"]) for row in rows)
 
 
 class Dispatcher:
     """One per process. `temporal` gives the client, or None while there is none."""
 
     def __init__(
-        self, db: Database, temporal: Callable[[], Client | None], publisher: EventPublisher, *, task_queue: str
+        self, db: Database, temporal: Callable[[], Client | None], publisher: Publisher, *, task_queue: str
     ) -> None:
         self._db = db
         self._temporal = temporal
@@ -148,18 +143,21 @@ class Dispatcher:
 
     async def _publish(self, rows: Sequence[OutboxRow]) -> None:
         items = [
-            (stream, f"{row.id}", orjson.dumps(row.data | {"event_id": str(row.id)}))
-            for row in rows
-            for stream in row.streams
+            Publication(stream, str(row.id), orjson.dumps(row.data)) for row in rows for stream in row.streams
         ]
-        await self._publisher.publish_many(items)
+        try:
+            await self._publisher.publish_many(items)
+        except PayloadTooLargeError:
+            # Kept back for ever it would hold up the stream; its readers find the state over REST.
+            log.exception("dispatch.event_too_large", rows=[row.id for row in rows])
 
     async def _signal(self, aggregate: Aggregate, rows: Sequence[OutboxRow]) -> None:
         client = self._temporal()
         if client is None:
             raise DispatchError("Temporal is not connected")
-        for row in rows:
-            data = row.data
+        for name, group in groupby(rows, key=attrgetter("name")):
+            same = list(group)
+            data = same[0].data
             ref = SessionRef(str(aggregate.account_id), data["session_id"], data["channel_id"], data["platform"])
             await client.start_workflow(
                 SESSION_WORKFLOW,
@@ -167,8 +165,8 @@ class Dispatcher:
                 id=session_workflow_id(ref.session_id),
                 task_queue=self._task_queue,
                 task_timeout=TASK_TIMEOUT,
-                start_signal=row.name,
-                start_signal_args=[_signal_argument(row)],
+                start_signal=name,
+                start_signal_args=[_signal_argument(name, same)],
                 search_attributes=search_attributes(ref),
                 static_summary=f"Chat session on {ref.platform}",
                 static_details=f"Channel `{ref.channel_id}`, session `{ref.session_id}`",

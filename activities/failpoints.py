@@ -13,10 +13,11 @@ import signal
 class Failpoints:
     """What the setting asked for. `at` costs a dictionary look-up when nothing is set."""
 
-    def __init__(self, setting: str = "") -> None:
+    def __init__(self, setting: str | None = None) -> None:
         self._armed: dict[str, str] = {}
-        for entry in filter(None, setting.split(",")):
+        for entry in filter(None, (setting or "").split(",")):
             name, _, action = entry.partition("=")
+            action = action or "kill"
             if action not in {"kill", "stop"}:
                 raise ValueError(f"POWERNODE_FAILPOINT: {entry!r} is not name=kill or name=stop")
             self._armed[name] = action

@@ -76,7 +76,6 @@ class Ingested:
 
     fresh: int
     aggregates: tuple[Aggregate, ...] = ()
-    session_ids: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from typing import Final, NewType
 from uuid import UUID
 
+import asyncpg
 import orjson
-from sqlalchemy import bindparam, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -21,9 +22,20 @@ from domain.errors import UnavailableError
 
 AccountId = NewType("AccountId", UUID)
 
-_ENTER: Final = text("SELECT set_config('app.account_id', :account_id, true)").bindparams(bindparam("account_id"))
+_entering: Final[ContextVar[UUID | None]] = ContextVar("entering", default=None)
 _CONNECTION_LOST: Final = ("08", "57P", "53")
 """SQLSTATE classes that mean the server is away or full: connection, operator intervention, resources."""
+
+
+class _Connection(asyncpg.Connection):
+    """Enters the account in the same round trip that begins the transaction."""
+
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
+        """Run a command; `BEGIN` is followed by the account of the transaction being opened, if there is one."""
+        account_id = _entering.get()
+        if account_id is not None and query.startswith("BEGIN"):
+            query = f"{query} SET LOCAL app.account_id = '{account_id}'"
+        return await super().execute(query, *args, timeout=timeout)
 
 
 def async_url(url: str) -> str:
@@ -61,19 +73,30 @@ class Database:
             pool_timeout=5,
             json_serializer=_dumps,
             json_deserializer=json.loads,
-            connect_args={"timeout": 5, "command_timeout": 15, "server_settings": {"application_name": "powernode"}},
+            connect_args={
+                "connection_class": _Connection,
+                "timeout": 5,
+                "command_timeout": 15,
+                "server_settings": {
+                    "application_name": "powernode",
+                    "jit": "off",
+                    "plan_cache_mode": "force_generic_plan",
+                },
+            },
         )
 
-    @asynccontextmanager
-    async def account(self, account_id: AccountId | UUID) -> AsyncIterator[AsyncConnection]:
+    def account(self, account_id: AccountId | UUID) -> AbstractAsyncContextManager[AsyncConnection]:
         """Open a transaction inside one account. Raises UnavailableError when Postgres cannot be reached."""
-        async with self.open() as conn:
-            await conn.execute(_ENTER, {"account_id": str(account_id)})
-            yield conn
+        return self._transaction(UUID(str(account_id)))
+
+    def open(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Open a transaction without an account: it sees no tenant's rows until a statement enters one."""
+        return self._transaction(None)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction without an account: it sees no tenant's rows until a statement enters one."""
+    async def _transaction(self, account_id: UUID | None) -> AsyncIterator[AsyncConnection]:
+        outer = _entering.get()
+        _entering.set(account_id)
         try:
             async with self._engine.begin() as conn:
                 yield conn
@@ -81,6 +104,8 @@ class Database:
             if is_unavailable(error):
                 raise UnavailableError("The database does not answer; try again shortly") from error
             raise
+        finally:
+            _entering.set(outer)
 
     async def close(self) -> None:
         """Close all pooled connections."""

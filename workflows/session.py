@@ -7,7 +7,6 @@ comes twice, late or never does no harm: arrivals carry gap-free numbers, and a 
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -53,17 +52,19 @@ class ChatSessionWorkflow:
         self._closed = False
 
     @workflow.signal
-    def message_received(self, arrival: Arrival) -> None:
-        """A person wrote."""
+    def message_received(self, arrivals: list[Arrival]) -> None:
+        """A person wrote, once or several times."""
         self._last_activity = workflow.time()
-        self._inbox.add(arrival)
+        for arrival in arrivals:
+            self._inbox.add(arrival)
 
     @workflow.signal
-    def deliver_recorded(self, message: Recorded) -> None:
-        """Somebody else stored an outbound message (an operator's answer, a retry): deliver it in its order."""
+    def deliver_recorded(self, messages: list[Recorded]) -> None:
+        """Somebody else stored outbound messages (an operator's answer, a retry): deliver them in their order."""
         self._last_activity = workflow.time()
-        if message not in self._state.outgoing:
-            self._state.outgoing.append(message)
+        for message in messages:
+            if message not in self._state.outgoing:
+                self._state.outgoing.append(message)
 
     @workflow.signal
     def session_changed(self, version: int) -> None:

@@ -1,0 +1,140 @@
+"""What platforms send us: find the channel, verify the raw bytes, parse, store in one transaction, then answer 2xx.
+
+Nothing slow stands before the answer, and nothing is answered 2xx that is not in Postgres (NO-LOSS-IN). A platform
+repeats what was not answered 2xx for hours or days: so what is verified but not understood is stored, set aside and
+answered 2xx, and what could not be stored is answered 503.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import ORJSONResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities.channels import ChannelDesk
+from activities.dispatch import Dispatcher
+from adapters.base import ParsedWebhook, PlatformAdapter, WebhookRequest
+from api.arrival_limit import ArrivalLimit
+from api.notices import tell_waiting
+from db import ingest
+from db.channels import ChannelRow, open_channel
+from db.ingest import Ingested, NothingNewError, RawWebhook
+from db.session import Database
+from domain.errors import NotFoundError, PayloadError, PayloadTooLargeError
+
+log = structlog.get_logger()
+router = APIRouter(prefix="/api/v1/chat/webhooks", tags=["webhooks"])
+
+LARGEST_BODY: Final = 4 << 20
+"""No platform's cap is higher; what is larger is refused before it is read to its end."""
+
+
+@dataclass
+class WebhookDesk:
+    """What receiving needs; built once by api/app.py and kept in `app.state.webhooks`."""
+
+    db: Database
+    channels: ChannelDesk
+    dispatcher: Dispatcher
+    limit: ArrivalLimit
+
+    async def receive(self, token: str, request: WebhookRequest) -> tuple[Response, str]:
+        """Store a webhook and return its answer with the trace id. Raises the refusals of domain/errors."""
+        trace_id = secrets.token_hex(8)
+        try:
+            async with self.db.open() as conn:
+                channel = await open_channel(conn, token)
+                if channel is None:
+                    raise NotFoundError("No such webhook")
+                adapter, context = self.channels.open(channel)
+                if len(request.body) > adapter.capabilities.webhook_max_bytes:
+                    raise PayloadTooLargeError("The body is larger than this platform ever sends")
+                adapter.verify(request, context, time.time())
+                parsed = _parse(adapter, request, channel, self.channels)
+                if isinstance(parsed, ParsedWebhook) and parsed.reply is not None:
+                    reply = parsed.reply
+                    return Response(reply.body, reply.status, media_type=reply.content_type), trace_id
+                raw = RawWebhook(request.body, request.headers, trace_id)
+                ingested, deferred = await self._store(conn, channel, raw, parsed)
+        except NothingNewError:
+            return _stored(0), trace_id
+        for aggregate in ingested.aggregates:
+            self.dispatcher.notify(aggregate)
+        if deferred:
+            await tell_waiting(self.db, self.dispatcher, self.limit, adapter, ingested.aggregates, trace_id)
+        return _stored(ingested.fresh), trace_id
+
+    async def _store(
+        self, conn: AsyncConnection, channel: ChannelRow, raw: RawWebhook, parsed: ParsedWebhook | str
+    ) -> tuple[Ingested, bool]:
+        if isinstance(parsed, str):
+            return await ingest.quarantine(conn, channel, raw, parsed), False
+        until = None
+        if any(event.ignored is None for event in parsed.events):
+            until = await self.limit.place(channel.id, channel.rate_limit_per_minute)
+        return await ingest.record_inbound(conn, channel, raw, parsed.events, deferred_until=until), until is not None
+
+
+def _stored(fresh: int) -> Response:
+    return ORJSONResponse({"success": True, "processed": fresh})
+
+
+def _parse(
+    adapter: PlatformAdapter, request: WebhookRequest, channel: ChannelRow, channels: ChannelDesk
+) -> ParsedWebhook | str:
+    """Parse a verified webhook; the reason when that is not possible."""
+    _, context = channels.open(channel)
+    try:
+        return adapter.parse(request, context)
+    except PayloadError as error:
+        return error.message
+    except Exception as error:
+        # A fault of ours must not make the platform repeat this body for days; it is kept and can be replayed.
+        log.exception("webhook.parser_failed", channel_id=str(channel.id))
+        return f"the parser failed: {type(error).__name__}"
+
+
+async def read_body(request: Request, limit: int = LARGEST_BODY) -> bytes:
+    """Read a body, giving up as soon as it is over `limit` bytes. Raises PayloadTooLargeError."""
+    announced = request.headers.get("content-length", "0")
+    if announced.isdigit() and int(announced) > limit:
+        raise PayloadTooLargeError(f"The body is larger than {limit} bytes")
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise PayloadTooLargeError(f"The body is larger than {limit} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def all_headers(request: Request) -> Mapping[str, list[str]]:
+    """Return lower-case header names with all their values: a signature that was sent twice is refused."""
+    headers: dict[str, list[str]] = {}
+    for name, value in request.headers.raw:
+        headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return headers
+
+
+@router.api_route("/{token}", methods=["GET", "POST"], summary="Receive a platform's webhook or handshake")
+async def receive(token: str, request: Request) -> Response:
+    """Answers 2xx when everything is stored (also for repeats and for bodies set aside), 401 for a wrong signature,
+    404 for an unknown token, 413 for too large a body, 503 when it could not be stored: send it again."""
+    desk: WebhookDesk = request.app.state.webhooks
+    webhook = WebhookRequest(
+        method=request.method,
+        headers=all_headers(request),
+        query=dict(request.query_params),
+        body=await read_body(request),
+    )
+    response, trace_id = await desk.receive(token, webhook)
+    response.headers["X-Trace-Id"] = trace_id
+    return response

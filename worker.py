@@ -1,0 +1,199 @@
+"""The worker: task queue -> workflows and activities. Builds the clients, runs until told to stop, shuts down.
+
+Started by `powernode worker`, by the supervisor and in containers; any number may run beside each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import httpx2
+import structlog
+from redis.asyncio import Redis
+from temporalio.client import Client
+from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.agent import AgentActivities
+from activities.channels import ChannelDesk
+from activities.delivery import DeliveryActivities
+from activities.dispatch import Dispatcher
+from activities.failpoints import Failpoints
+from activities.limiter import SendLimiter
+from activities.messages import MessageActivities
+from activities.queues import TaskQueues
+from activities.sessions import SessionActivities
+from activities.sweeper import Sweeper
+from adapters.models import AgentModels
+from adapters.registry import Platforms, platform_names
+from config import Settings
+from db.credentials import CredentialBox
+from db.session import Database
+from realtime.client import redis_client
+from realtime.publish import Publisher
+from workflows.delivery import OutboundDeliveryWorkflow
+from workflows.response import AgentResponseWorkflow
+from workflows.session import ChatSessionWorkflow
+
+log = structlog.get_logger()
+
+WORKFLOWS: Final = [ChatSessionWorkflow, AgentResponseWorkflow, OutboundDeliveryWorkflow]
+STICKY_TIMEOUT: Final = timedelta(seconds=5)
+PASSED_THROUGH: Final = ("domain", "activities", "adapters", "db", "realtime", "pydantic", "structlog", "orjson")
+
+
+def workflow_runner(*, sandbox: bool) -> WorkflowRunner:
+    """Return the sandbox (tests, replay) or the plain runner (production default, design §10)."""
+    if not sandbox:
+        return UnsandboxedWorkflowRunner()
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    )
+
+
+@dataclass
+class Desk:
+    """Everything that activities need, built once per process."""
+
+    db: Database
+    redis: Redis
+    http: httpx2.AsyncClient
+    dispatcher: Dispatcher
+    sessions: SessionActivities
+    agent: AgentActivities
+    messages: MessageActivities
+    delivery: DeliveryActivities
+
+    def activities(self) -> list[object]:
+        """Return the bound activity methods."""
+        return [
+            self.sessions.load_session,
+            self.sessions.mark_session_idle,
+            self.sessions.close_session,
+            self.sessions.supersede_turn,
+            self.agent.request_model,
+            self.agent.run_tool,
+            self.messages.record_outbound,
+            self.delivery.deliver,
+        ]
+
+    async def close(self) -> None:
+        """Close in the reverse order of use."""
+        await self.dispatcher.close()
+        await self.http.aclose()
+        await self.redis.aclose()
+        await self.db.close()
+
+
+def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
+    """Build what the activities need. `client` signals workflows from the outbox."""
+    db = Database(settings.database_url.get_secret_value())
+    redis = redis_client(settings.redis_url.get_secret_value())
+    http = httpx2.AsyncClient(timeout=15.0, limits=httpx2.Limits(max_connections=200, max_keepalive_connections=100))
+    publisher = Publisher(redis)
+    platforms = Platforms(http, settings.platform_api_base)
+    dispatcher = Dispatcher(db, lambda: client, publisher, task_queue=queues.chat)
+    channels = ChannelDesk(db, platforms, CredentialBox(settings.credentials_keys()), dispatcher)
+    models = AgentModels(
+        http,
+        base_url=settings.agent_base_url,
+        api_key=settings.agent_api_key.get_secret_value() if settings.agent_api_key else None,
+        model=settings.agent_model,
+    )
+    failpoints = Failpoints(settings.failpoint)
+    return Desk(
+        db=db,
+        redis=redis,
+        http=http,
+        dispatcher=dispatcher,
+        sessions=SessionActivities(db, dispatcher, queues),
+        agent=AgentActivities(db, models, publisher),
+        messages=MessageActivities(db, platforms, dispatcher),
+        delivery=DeliveryActivities(db, channels, SendLimiter(redis), dispatcher, failpoints),
+    )
+
+
+def task_queues(settings: Settings) -> tuple[TaskQueues, list[str]]:
+    """Return the mapping of work to queues, and which of them this worker serves."""
+    queues = TaskQueues(split=settings.task_queues == "split")
+    everything = queues.all(platform_names())
+    serves = list(settings.queues)
+    if serves == ["all"] or (serves == ["chat"] and not queues.split):
+        return queues, everything
+    unknown = sorted(set(serves) - set(everything))
+    if unknown:
+        raise SystemExit(f"POWERNODE_QUEUES names unknown queues: {', '.join(unknown)}; one of: {', '.join(everything)}")
+    return queues, serves
+
+
+def make_worker(client: Client, queue: str, desk: Desk, *, sandbox: bool) -> Worker:
+    """Return a worker for one task queue."""
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=WORKFLOWS,
+        activities=desk.activities(),  # pyright: ignore[reportArgumentType] - bound methods of @activity.defn
+        workflow_runner=workflow_runner(sandbox=sandbox),
+        max_cached_workflows=10_000,
+        max_concurrent_workflow_tasks=200,
+        max_concurrent_activities=200,
+        max_concurrent_local_activities=200,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        graceful_shutdown_timeout=timedelta(seconds=10),
+    )
+
+
+async def connect(settings: Settings) -> Client:
+    """Connect to Temporal, waiting for it as long as it takes."""
+    wait_s = 0.2
+    while True:
+        try:
+            return await Client.connect(**settings.temporal_connect())
+        except RuntimeError as error:
+            log.warning("worker.temporal_away", reason=str(error)[:200])
+        await asyncio.sleep(wait_s)
+        wait_s = min(2.0, wait_s * 1.5)
+
+
+async def run(settings: Settings) -> None:
+    """Serve the configured queues until SIGTERM or SIGINT."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    queues, serves = task_queues(settings)
+    client = await connect(settings)
+    desk = build(settings, client, queues)
+    desk.dispatcher.start()
+    sweeper = Sweeper(desk.db, desk.dispatcher, f"{socket.gethostname()}:{os.getpid()}", serves)
+    sweeper.start()
+    try:
+        async with AsyncExitStack() as stack:
+            for queue in serves:
+                await stack.enter_async_context(
+                    make_worker(client, queue, desk, sandbox=settings.workflow_sandbox)
+                )
+            log.info("worker.ready", queues=serves)
+            await stopping.wait()
+            log.info("worker.stopping")
+    finally:
+        await sweeper.close()
+        await desk.close()
+
+
+def main() -> None:
+    """Run the worker. Ends by os._exit, because the SDK can abort in the interpreter's own exit (sdk-python#300)."""
+    asyncio.run(run(Settings.load()))  # pyright: ignore[reportArgumentType]
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
