@@ -7,6 +7,7 @@ activities (send, lookup, indicate, fetch_media, stream).
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -67,12 +68,16 @@ class ChannelContext:
 
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
-    """A webhook exactly as it came. `headers`: lower-case name -> all values, so that a duplicate can be refused."""
+    """A webhook exactly as it came. `headers`: lower-case name -> all values, so that a duplicate can be refused.
+
+    `received_at`: Unix seconds, the time of items that carry none of their own (a pressed button).
+    """
 
     method: str
     headers: Mapping[str, Sequence[str]]
     query: Mapping[str, str]
     body: bytes
+    received_at: float = field(default_factory=time.time)
 
     def header(self, name: str) -> str | None:
         """Return the header's value; None where it is missing or was sent more than once."""
@@ -220,8 +225,10 @@ class PlatformAdapter(Protocol):
         ...
 
     def parse(self, request: WebhookRequest, channel: ChannelContext) -> ParsedWebhook:
-        """Read a verified webhook. An item that is not understood becomes kind `unknown`; raises PayloadError only
-        when the body as a whole cannot be read."""
+        """Read a verified webhook; an item that is not understood becomes kind `unknown`.
+
+        Raises PayloadError only when the body as a whole cannot be read.
+        """
         ...
 
     def render(self, markdown: str) -> list[RenderedPart]:

@@ -1,0 +1,140 @@
+"""The one place that sends an HTTP request to the outside, and tells what became of it in three values.
+
+Not here: retries, waits, redirects (never followed) and what an answer means. Every adapter calls it. The classes say
+whether bytes have left, because that alone decides whether a send may be repeated (NO-LOSS-OUT, ONCE-OUT).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+import httpx2
+
+MAX_ANSWER_BYTES: Final = 4 << 20
+
+# The client logs each request's whole URL at INFO, and some platforms carry the bot's token in the path.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the other side said. `headers`: lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json_object(self) -> dict[str, object]:
+        """Return the body as a JSON object; empty where it is none."""
+        try:
+            found: object = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return cast("dict[str, object]", found) if isinstance(found, dict) else {}
+
+    def retry_after_s(self) -> float | None:
+        """Return the `Retry-After` header in seconds; None where it is missing or a date."""
+        value = self.headers.get("retry-after", "").strip()
+        return float(value) if value.isascii() and value.isdigit() else None
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The connection failed before any byte of the request left: repeating is safe."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The request left, at least in part, and no whole answer came: it may or may not have been carried out."""
+
+    reason: str
+
+
+Outcome = Answer | NotSent | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. `before_write` runs right before its bytes leave; what it raises reaches the caller unchanged."""
+
+    url: str
+    method: str = "POST"
+    json_body: Mapping[str, object] | None = None
+    params: Mapping[str, str] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    timeout_s: float = 15.0
+    before_write: Callable[[], None] | None = None
+    max_bytes: int = MAX_ANSWER_BYTES
+
+
+class _Fence:
+    """Watches one request through the client's trace events, and stops it where its claim has run out."""
+
+    def __init__(self, before_write: Callable[[], None] | None) -> None:
+        self._before_write = before_write
+        self.written = False
+        self.error: BaseException | None = None
+
+    async def trace(self, name: str, info: Mapping[str, object]) -> None:
+        if not name.endswith(".send_request_headers.started"):
+            return
+        if getattr(info.get("request"), "method", b"") == b"CONNECT":
+            # A proxy's tunnel is opened the same way, but nothing of ours has left by then.
+            return
+        if self._before_write is not None and not self.written:
+            try:
+                self._before_write()
+            except BaseException as error:
+                # The client closes the connection on its way out, so no half-used one returns to the pool.
+                self.error = error
+                raise
+        self.written = True
+
+
+async def call(http: httpx2.AsyncClient, request: Call) -> Outcome:
+    """Send once and classify the outcome. Raises only what `before_write` raises (and cancellation)."""
+    fence = _Fence(request.before_write)
+    try:
+        async with asyncio.timeout(request.timeout_s):
+            return await _exchange(http, request, fence)
+    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, ValueError) as error:
+        if fence.error is not None:
+            raise fence.error from None
+        # Only the class is told: some messages hold the URL, and with it a token.
+        reason = type(error).__name__
+        return Lost(reason) if fence.written else NotSent(reason)
+
+
+async def _exchange(http: httpx2.AsyncClient, request: Call, fence: _Fence) -> Outcome:
+    headers = dict(request.headers)
+    content = None
+    if request.json_body is not None:
+        # ASCII escapes can carry even a lone surrogate; the client's own encoder would refuse it.
+        content = json.dumps(request.json_body, separators=(",", ":")).encode("ascii")
+        headers["content-type"] = "application/json; charset=utf-8"
+    built = http.build_request(
+        request.method,
+        request.url,
+        params=request.params,
+        headers=headers,
+        content=content,
+        timeout=httpx2.Timeout(request.timeout_s, connect=min(5.0, request.timeout_s)),
+        extensions={"trace": fence.trace},
+    )
+    response = await http.send(built, stream=True, follow_redirects=False)
+    try:
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > request.max_bytes:
+                return Lost("answer too large")
+    finally:
+        await response.aclose()
+    return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, bytes(body))
