@@ -1,0 +1,66 @@
+"""mrkdwn: one-sign styles that end with their line, `<address|label>` links, three escapes, lengths in characters.
+
+Its plain form is escaped as well, because references in angle brackets count in plain text too.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from adapters.markdown.ops import Atom, Dialect, Enter, Leave, Mark, Op, Text
+
+_NOTHING: Final = "\u200b"
+"""A space without width: it parts what must not be read as a sign or a call."""
+
+_CALL: Final = re.compile(r"@(?=(?:channel|here|everyone|group|all)\b)", re.IGNORECASE)
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _clean(text: str) -> str:
+    """Take the force out of calls to everybody: a model must not be talked into ringing a whole workspace."""
+    return _CALL.sub("@" + _NOTHING, text)
+
+
+def _clean_code(text: str) -> str:
+    return _clean(text).replace("```", f"``{_NOTHING}`")
+
+
+def _code_block(_language: str) -> Mark:
+    return Mark("```\n", "\n```", verbatim=True)
+
+
+def _inline_code(code: str) -> list[Op]:
+    # There is no escape for the sign itself.
+    return [Text(code)] if "`" in code else [Enter(Mark("`", "`")), Text(code), Leave()]
+
+
+def _link(address: str, label: list[Op], label_text: str) -> list[Op]:
+    if len(label_text) > 200:
+        return [*label, Text(f" ({address})")]
+    words = _escape(_clean(" ".join(label_text.split())))
+    target = _escape(address)
+    return [Atom(f"<{target}|{words}>", f"{words} ({target})")]
+
+
+MRKDWN: Final = Dialect(
+    measure=len,
+    escape=_escape,
+    escape_plain=_escape,
+    marks={
+        "strong": Mark("*", "*"),
+        "em": Mark("_", "_"),
+        "s": Mark("~", "~"),
+        "blockquote": Mark(line_prefix="> ", plain_prefix="&gt; "),
+    },
+    code_block=_code_block,
+    inline_code=_inline_code,
+    link=_link,
+    clean=_clean,
+    clean_code=_clean_code,
+    per_line=True,
+    joint=_NOTHING,
+)
