@@ -1,0 +1,268 @@
+"""Slack through the Events API, slash commands, interactivity and the Web API (https://docs.slack.dev).
+
+Slack has no idempotency key to rely on; each part carries its nonce as message metadata, by which a send whose answer
+was lost is looked up in the conversation's history.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from typing import Final, NoReturn, cast
+from urllib.parse import urlsplit
+
+from adapters.base import (
+    Absent,
+    Accepted,
+    CannotTell,
+    Capabilities,
+    ChannelContext,
+    CheckResult,
+    CredentialField,
+    ErrorClass,
+    Found,
+    Indication,
+    LookupRequest,
+    LookupResult,
+    Media,
+    ParsedWebhook,
+    Refused,
+    RenderedPart,
+    SendRequest,
+    SendResult,
+    Unknown,
+    WebhookRequest,
+)
+from adapters.http import Answer, Call, Outcome, call
+from adapters.markdown import render_parts
+from adapters.markdown.mrkdwn import MRKDWN
+from adapters.platform.slack.errors import result_of
+from adapters.platform.slack.parsing import parse_body
+from adapters.registry import Outside, register
+from domain.channel import Platform
+from domain.errors import InvalidInputError, SignatureError, UnavailableError
+from domain.message import Attachment, ReplyAddress
+
+_REPLAY_WINDOW_S: Final = 300
+_TIMESTAMP: Final = re.compile(r"\d{1,12}", re.ASCII)
+_EVENT_TYPE: Final = "powernode_part"
+_LOOKUP_BACK_S: Final = 60
+_LOOKUP_PAGES: Final = 5
+_FILE_MAX_BYTES: Final = 50 << 20
+_NEEDED_SCOPES: Final = ("chat:write", "channels:history", "im:history")
+
+
+@register("slack")
+class Slack:
+    """The adapter; see adapters/base.py for what each method promises."""
+
+    platform = Platform("slack")
+    capabilities = Capabilities(
+        label="Slack",
+        credentials=(
+            CredentialField("bot_token", "Bot token", "api.slack.com/apps, OAuth & Permissions; it starts with xoxb-"),
+            CredentialField("signing_secret", "Signing secret", "api.slack.com/apps, Basic Information"),
+            CredentialField("team_id", "Workspace id", "It starts with T", secret=False, required=False),
+        ),
+        text_limit=4000,
+        text_unit="characters",
+        can_look_up=True,
+        can_edit=True,
+    )
+
+    def __init__(self, outside: Outside) -> None:
+        self._http = outside.http
+        self._base = (outside.api_base or "https://slack.com").rstrip("/")
+        self._foreign_base = outside.api_base is not None
+
+    def verify(self, request: WebhookRequest, channel: ChannelContext, now: float) -> None:
+        """Check the v0 signature over the raw body, and that it is at most five minutes old or early."""
+        secret = channel.credentials.get("signing_secret", "")
+        timestamp, signature = request.header("x-slack-request-timestamp"), request.header("x-slack-signature")
+        if not secret:
+            raise SignatureError("the channel has no signing secret, so nothing can be verified")
+        if timestamp is None or signature is None:
+            raise SignatureError("the signature or its time is missing or repeated")
+        if not _TIMESTAMP.fullmatch(timestamp) or abs(now - int(timestamp)) > _REPLAY_WINDOW_S:
+            raise SignatureError("the signature's time is not within five minutes of ours")
+        base = b"v0:" + timestamp.encode() + b":" + request.body
+        expected = "v0=" + hmac.new(secret.encode("utf-8", "surrogatepass"), base, hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(signature.encode("utf-8", "surrogatepass"), expected.encode()):
+            raise SignatureError("the signature does not match")
+
+    def parse(self, request: WebhookRequest, channel: ChannelContext) -> ParsedWebhook:
+        """Read a body of any of Slack's kinds."""
+        return parse_body(request, channel)
+
+    def render(self, markdown: str) -> list[RenderedPart]:
+        """Render in mrkdwn."""
+        return render_parts(markdown, MRKDWN, self.capabilities.text_limit)
+
+    async def send(self, channel: ChannelContext, request: SendRequest) -> SendResult:
+        """Post one part, with its nonce as metadata."""
+        payload: dict[str, object] = {
+            "channel": request.address.chat,
+            "text": request.part.plain if request.as_plain else request.part.body,
+            "mrkdwn": not request.as_plain,
+            "unfurl_links": False,
+            "unfurl_media": False,
+            "metadata": {"event_type": _EVENT_TYPE, "event_payload": {"nonce": request.nonce}},
+        }
+        if request.address.thread is not None:
+            payload["thread_ts"] = request.address.thread
+        answer = result_of(await self._call(channel, "chat.postMessage", payload, request))
+        if not isinstance(answer, dict):
+            return answer
+        ts = answer.get("ts")
+        return Accepted(ts) if isinstance(ts, str) else Unknown("Slack's answer names no message")
+
+    async def lookup(self, channel: ChannelContext, request: LookupRequest) -> LookupResult:
+        """Read the conversation back and look for the nonce."""
+        method = "conversations.replies" if request.address.thread else "conversations.history"
+        params = {
+            "channel": request.address.chat,
+            "oldest": f"{request.sent_after.timestamp() - _LOOKUP_BACK_S:.6f}",
+            "include_all_metadata": "true",
+            "inclusive": "true",
+            "limit": "200",
+        }
+        if request.address.thread:
+            params["ts"] = request.address.thread
+        for _ in range(_LOOKUP_PAGES):
+            answer = result_of(await self._read(channel, method, params))
+            if not isinstance(answer, dict):
+                return _cannot_tell(answer)
+            messages = answer.get("messages")
+            if not isinstance(messages, list):
+                return CannotTell("Slack's answer holds no messages")
+            found = _with_nonce(cast("list[object]", messages), request.nonce)
+            if found is not None:
+                return Found(found)
+            cursor = _next_cursor(answer)
+            if not cursor:
+                return CannotTell("Slack holds back a page") if answer.get("has_more") is True else Absent()
+            params = params | {"cursor": cursor}
+        return CannotTell("the conversation is too long to be searched")
+
+    async def fetch_media(self, channel: ChannelContext, attachment: Attachment) -> Media:
+        """Ask for the file's address, then download it with the bot's token, from Slack's own hosts only."""
+        answer = result_of(await self._read(channel, "files.info", {"file": attachment.remote_ref}))
+        if not isinstance(answer, dict):
+            _raise_for(answer)
+        file = _object(answer.get("file"))
+        url = file.get("url_private_download") or file.get("url_private")
+        if not isinstance(url, str) or not self._is_ours(url):
+            raise InvalidInputError("Slack does not hand this file out")
+        outcome = await call(
+            self._http,
+            Call(url, method="GET", headers=_bearer(channel), timeout_s=60.0, max_bytes=_FILE_MAX_BYTES),
+        )
+        if not isinstance(outcome, Answer) or outcome.status >= 500:
+            raise UnavailableError("Slack's file could not be downloaded just now")
+        if outcome.status != 200:
+            raise InvalidInputError(f"Slack refused the file (HTTP {outcome.status}); the app may lack files:read")
+        return Media(outcome.body, attachment.mime_type or outcome.headers.get("content-type"), attachment.filename)
+
+    async def indicate(self, channel: ChannelContext, address: ReplyAddress, indication: Indication) -> None:
+        """Bots can show neither typing nor reading in ordinary conversations."""
+
+    async def check(self, channel: ChannelContext, webhook_url: str | None) -> CheckResult:
+        """Ask who we are. The webhook's address is entered by hand: Slack has no call for it."""
+        outcome = await self._call(channel, "auth.test", {})
+        answer = result_of(outcome)
+        if not isinstance(answer, dict):
+            words = f"{answer.message} ({answer.code})" if isinstance(answer, Refused) else _reason(answer)
+            return CheckResult(ok=False, problems=(words,))
+        identity = {name: str(answer[name]) for name in ("user_id", "bot_id", "team_id", "team") if answer.get(name)}
+        problems = _missing_scopes(outcome)
+        expected_team = channel.credentials.get("team_id")
+        ok = True
+        if expected_team and identity.get("team_id") != expected_team:
+            ok, problems = False, [f"The token belongs to workspace {identity.get('team_id')}", *problems]
+        if not channel.credentials.get("signing_secret"):
+            ok, problems = False, ["The signing secret is missing; without it no event can be trusted", *problems]
+        return CheckResult(ok=ok, identity=identity, problems=tuple(problems))
+
+    def _is_ours(self, url: str) -> bool:
+        try:
+            parts, base = urlsplit(url), urlsplit(self._base)
+        except ValueError:
+            return False
+        if self._foreign_base:
+            return (parts.scheme, parts.netloc) == (base.scheme, base.netloc)
+        return parts.scheme == "https" and (parts.hostname or "").endswith((".slack.com", ".slack-edge.com"))
+
+    async def _call(
+        self,
+        channel: ChannelContext,
+        method: str,
+        payload: Mapping[str, object],
+        request: SendRequest | None = None,
+    ) -> Outcome:
+        return await call(
+            self._http,
+            Call(
+                f"{self._base}/api/{method}",
+                json_body=payload,
+                headers=_bearer(channel),
+                timeout_s=request.timeout_s if request else 15.0,
+                before_write=request.before_write if request else None,
+            ),
+        )
+
+    async def _read(self, channel: ChannelContext, method: str, params: Mapping[str, str]) -> Outcome:
+        url = f"{self._base}/api/{method}"
+        return await call(self._http, Call(url, method="GET", params=params, headers=_bearer(channel)))
+
+
+def _bearer(channel: ChannelContext) -> dict[str, str]:
+    # A token that could not stand in a header is sent as none at all, and refused by Slack in its own words.
+    token = channel.credentials.get("bot_token", "")
+    return {"authorization": f"Bearer {token}"} if token.isascii() and token.isprintable() and token else {}
+
+
+def _object(value: object) -> dict[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
+def _with_nonce(messages: list[object], nonce: str) -> str | None:
+    for message in messages:
+        metadata = _object(_object(message).get("metadata"))
+        if metadata.get("event_type") == _EVENT_TYPE and _object(metadata.get("event_payload")).get("nonce") == nonce:
+            return str(_object(message).get("ts"))
+    return None
+
+
+def _next_cursor(answer: Mapping[str, object]) -> str:
+    cursor = _object(answer.get("response_metadata")).get("next_cursor")
+    return cursor if isinstance(cursor, str) else ""
+
+
+def _reason(result: SendResult) -> str:
+    return result.reason if isinstance(result, Unknown) else ""
+
+
+def _cannot_tell(result: SendResult) -> CannotTell:
+    if isinstance(result, Refused):
+        return CannotTell(f"{result.message} ({result.code})", result.retry_after_s)
+    return CannotTell(_reason(result))
+
+
+def _raise_for(result: SendResult) -> NoReturn:
+    if isinstance(result, Refused) and result.error_class not in {ErrorClass.TRANSIENT, ErrorClass.RATE_LIMITED}:
+        raise InvalidInputError(f"{result.message} ({result.code})")
+    raise UnavailableError("Slack's file could not be found just now")
+
+
+def _missing_scopes(outcome: Outcome) -> list[str]:
+    granted = outcome.headers.get("x-oauth-scopes") if isinstance(outcome, Answer) else None
+    if granted is None:
+        return []
+    have = {scope.strip() for scope in granted.split(",")}
+    return [
+        f"The app lacks the scope {scope}; add it and install the app again"
+        for scope in _NEEDED_SCOPES
+        if scope not in have
+    ]
