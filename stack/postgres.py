@@ -132,7 +132,7 @@ class Postgres(Service):
             grace_s=20,
         )
 
-    async def probe(self) -> bool:
+    async def probe(self, pid: int) -> bool:
         """Whether a query is answered."""
         try:
             connection = await asyncpg.connect(self.url(SUPERUSER, "postgres"), timeout=3)

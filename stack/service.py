@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,6 +21,10 @@ class StartError(RuntimeError):
     """A process did not become ready; the message ends with the end of its log."""
 
 
+def _silent(_line: str) -> None:
+    return
+
+
 class Service(ABC):
     """One process of a stack."""
 
@@ -28,6 +33,8 @@ class Service(ABC):
     """What a person sees while it starts."""
     start_limit_s: float = 60.0
     port: int = 0
+    say: Callable[[str], None] = staticmethod(_silent)
+    """Set by whoever starts it: shows what takes long."""
 
     async def prepare(self) -> None:
         """Make what the process needs before its first start (data folders, binaries). Idempotent."""
@@ -38,8 +45,8 @@ class Service(ABC):
         """Return how to start it."""
 
     @abstractmethod
-    async def probe(self) -> bool:
-        """Ask the process itself, once, whether it can serve; False while it cannot. Does not raise."""
+    async def probe(self, pid: int) -> bool:
+        """Ask the process, once, whether it can serve; False while it cannot. Does not raise."""
 
     async def settle(self) -> None:
         """Finish what needs the process to serve (roles, a database). Called once per run; idempotent."""
@@ -53,7 +60,7 @@ class Service(ABC):
 async def until_ready(service: Service, child: subprocess.Popen[bytes]) -> None:
     """Wait until the service answers. Raises StartError when its process ends first or the time is over."""
     deadline = time.monotonic() + service.start_limit_s
-    while not await service.probe():
+    while not await service.probe(child.pid):
         log = service.program().log
         if child.poll() is not None:
             raise StartError(f"{service.name} ended with status {child.returncode}; {log} ends:\n{tail(log)}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -66,10 +67,31 @@ class Temporal(Service):
 
     async def prepare(self) -> None:
         """Find or get the executable. Raises StartError."""
+        self._binary = await asyncio.to_thread(temporal_binary.locate) or await self._get()
+
+    async def _get(self) -> Path:
+        """Get it in a process of its own, which can be stopped; a thread in the middle of a build could not."""
+        asked = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(Path(temporal_binary.__file__))),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        if asked.stdout is None or asked.stderr is None:
+            raise StartError("no pipes")
+        line = ""
         try:
-            self._binary = await asyncio.to_thread(temporal_binary.obtain, lambda _line: None)
-        except temporal_binary.TemporalUnavailableError as error:
-            raise StartError(str(error)) from error
+            async for raw in asked.stderr:
+                line = raw.decode(errors="replace").strip()
+                self.say(line.removeprefix("temporal: "))
+            path = (await asked.stdout.read()).decode().strip()
+            if await asked.wait():
+                raise StartError(line)
+        finally:
+            if asked.returncode is None:
+                asked.terminate()
+                await asked.wait()
+        return Path(path)
 
     def program(self) -> Program:
         """Return the server with its flags; write-ahead logging without an fsync per change survives kill -9."""
@@ -92,7 +114,7 @@ class Temporal(Service):
             grace_s=10,
         )
 
-    async def probe(self) -> bool:
+    async def probe(self, pid: int) -> bool:
         """Whether the frontend answers for our namespace; its ports open a little earlier than that."""
         return await http_status(f"http://127.0.0.1:{self._ports.http}/api/v1/namespaces/{self._namespace}") == 200
 

@@ -62,7 +62,7 @@ class Valkey(Service):
             grace_s=5,
         )
 
-    async def probe(self) -> bool:
+    async def probe(self, pid: int) -> bool:
         """Whether PING is answered to the password."""
         try:
             async with asyncio.timeout(2):
