@@ -152,6 +152,9 @@ class Settings(StackSettings):
     workflow_sandbox: bool = Field(
         False, description="Run workflows in the SDK's sandbox (on in tests; costs a fifth of the throughput)."
     )
+    allowed_origins: Names = Field(
+        (), description="Origins of pages, besides our own host, that may open `/cable`, separated by commas; `*` for all."
+    )
     trusted_proxies: Networks = Field(
         (), description="Networks whose `X-Forwarded-For` counts, separated by commas. Default: none."
     )

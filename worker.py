@@ -53,9 +53,7 @@ def workflow_runner(*, sandbox: bool) -> WorkflowRunner:
     """Return the sandbox (tests, replay) or the plain runner (production default, design §10)."""
     if not sandbox:
         return UnsandboxedWorkflowRunner()
-    return SandboxedWorkflowRunner(
-        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
-    )
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
 
 
 @dataclass
@@ -105,7 +103,6 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
         http,
         base_url=settings.agent_base_url,
         api_key=settings.agent_api_key.get_secret_value() if settings.agent_api_key else None,
-        model=settings.agent_model,
     )
     failpoints = Failpoints(settings.failpoint)
     return Desk(
@@ -129,7 +126,9 @@ def task_queues(settings: Settings) -> tuple[TaskQueues, list[str]]:
         return queues, everything
     unknown = sorted(set(serves) - set(everything))
     if unknown:
-        raise SystemExit(f"POWERNODE_QUEUES names unknown queues: {', '.join(unknown)}; one of: {', '.join(everything)}")
+        raise SystemExit(
+            f"POWERNODE_QUEUES names unknown queues: {', '.join(unknown)}; one of: {', '.join(everything)}"
+        )
     return queues, serves
 
 
@@ -178,9 +177,7 @@ async def run(settings: Settings) -> None:
     try:
         async with AsyncExitStack() as stack:
             for queue in serves:
-                await stack.enter_async_context(
-                    make_worker(client, queue, desk, sandbox=settings.workflow_sandbox)
-                )
+                await stack.enter_async_context(make_worker(client, queue, desk, sandbox=settings.workflow_sandbox))
             log.info("worker.ready", queues=serves)
             await stopping.wait()
             log.info("worker.stopping")

@@ -108,16 +108,15 @@ def _history(steps: list[StepRow]) -> list[ChatMessage]:
             calls = tuple(ToolCall(c["id"], c["name"], c["arguments"]) for c in step.response.get("tool_calls", []))
             messages.append(ChatMessage(Role.ASSISTANT, step.response.get("text", ""), tool_calls=calls))
         else:
-            messages.append(
-                ChatMessage(Role.TOOL, step.response["result"], tool_call_id=step.request["tool_call_id"])
-            )
+            messages.append(ChatMessage(Role.TOOL, step.response["result"], tool_call_id=step.request["tool_call_id"]))
     return messages
 
 
 def _limits(opened: OpenTurn) -> TurnLimits:
     settings = opened.agent.settings if opened.agent else {}
     return TurnLimits(
-        max_model_requests=int(settings.get("max_model_requests", 8)), max_tokens=int(settings.get("max_tokens", 32_000))
+        max_model_requests=int(settings.get("max_model_requests", 8)),
+        max_tokens=int(settings.get("max_tokens", 32_000)),
     )
 
 
@@ -143,9 +142,7 @@ class AgentActivities:
         message_ids = [UUID(one) for one in (*step.turn.message_ids, *step.steering)]
         account_id = UUID(step.turn.ref.account_id)
         async with self.db.account(account_id) as conn:
-            opened = await turns.begin(
-                conn, turn_id, UUID(step.turn.ref.session_id), message_ids, step.turn.trace_id
-            )
+            opened = await turns.begin(conn, turn_id, UUID(step.turn.ref.session_id), message_ids, step.turn.trace_id)
             if opened.skip is not None:
                 return ModelStepResult(outcome="skip", reason=opened.skip)
             steps = await turns.load_steps(conn, turn_id) if step.step > 1 or activity.info().attempt > 1 else []
@@ -233,4 +230,3 @@ def _model_request(opened: OpenTurn, messages: list[ChatMessage], nonce: str) ->
         max_tokens=agent.settings.get("max_output_tokens"),
         temperature=agent.settings.get("temperature"),
     )
-

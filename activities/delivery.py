@@ -80,7 +80,7 @@ class Wait:
 
 def backoff_s(attempts: int) -> float:
     """Return the wait after the n-th transient refusal: 1 s, doubling to 10 min, with jitter."""
-    return min(BACKOFF_CAP_S, 2.0 ** min(attempts - 1, 16)) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+    return min(BACKOFF_CAP_S, 2.0 ** min(attempts - 1, 16)) * random.uniform(0.8, 1.2)
 
 
 @dataclass
@@ -128,7 +128,7 @@ class DeliveryActivities:
         paused = await self.limiter.wait_s(UUID(request.ref.channel_id))
         # Armed before the claim: our own clock is never later than the row's.
         deadline = time.monotonic() + CLAIM_S
-        aggregate = None
+        aggregate, claim_id = None, None
         async with self.db.account(account_id) as conn:
             message = await deliveries.load(conn, UUID(request.message.message_id), request.message.generation)
             if message is None:
@@ -140,14 +140,12 @@ class DeliveryActivities:
                 aggregate = await deliveries.publish(conn, account_id, UUID(request.ref.session_id), message_id)
             elif isinstance(step, PartRow):
                 claim_id = await deliveries.claim(conn, step.id)
-                resolve = step.status is PartStatus.ATTEMPTING
-                claimed = Claimed(message, step, claim_id, deadline, resolve)
         if aggregate is not None:
             self.dispatcher.notify(aggregate)
             return None
-        if isinstance(step, PartRow):
+        if isinstance(step, PartRow) and claim_id is not None:
             self.failpoints.at("deliver.claimed")
-            return claimed
+            return Claimed(message, step, claim_id, deadline, resolve=step.status is PartStatus.ATTEMPTING)
         return step if isinstance(step, Wait) else None
 
     async def _send(self, request: DeliverInput, claimed: Claimed) -> Wait | bool:
@@ -231,9 +229,7 @@ class DeliveryActivities:
             return await self._settle(request, claimed, PartStatus.UNKNOWN, error=(error[0], looked.reason))
         return Wait(max(looked.retry_after_s or 0.0, CLAIM_S + deliveries.GRACE_S), "ambiguous")
 
-    async def _without_lookup(
-        self, request: DeliverInput, claimed: Claimed, error: tuple[str, str]
-    ) -> Wait | bool:
+    async def _without_lookup(self, request: DeliverInput, claimed: Claimed, error: tuple[str, str]) -> Wait | bool:
         adapter, _ = self.channels.open(claimed.message.channel)
         first = claimed.part.first_attempt_at or claimed.message.at
         within_nonce = claimed.message.at - first < timedelta(seconds=adapter.capabilities.nonce_window_s)

@@ -142,9 +142,7 @@ class Dispatcher:
             raise DispatchError(str(failures[0]) or type(failures[0]).__name__) from failures[0]
 
     async def _publish(self, rows: Sequence[OutboxRow]) -> None:
-        items = [
-            Publication(stream, str(row.id), orjson.dumps(row.data)) for row in rows for stream in row.streams
-        ]
+        items = [Publication(stream, str(row.id), orjson.dumps(row.data)) for row in rows for stream in row.streams]
         try:
             await self._publisher.publish_many(items)
         except PayloadTooLargeError:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from temporalio import activity
 
 
 @asynccontextmanager
-async def heartbeating(every_s: float = 1.5) -> AsyncIterator[None]:
+async def heartbeating(every_s: float = 1.5) -> AsyncGenerator[None]:
     """Heartbeat in the background while the block runs. `every_s` must be well under the heartbeat time-out."""
 
     async def beat() -> None:

@@ -15,6 +15,7 @@ from db.outbound import Outgoing, Part
 from db.session import Database
 from db.turns import StepRow
 from domain.sanitize import storable
+from domain.session import Owner, SessionStatus
 from domain.work import Recorded, RecordInput, RecordResult
 
 FAILURE_NOTICE = "Sorry, I could not answer just now. Please try again, or wait for a colleague."
@@ -28,6 +29,13 @@ def _final_text(steps: Sequence[StepRow], final_step: int) -> tuple[str, bool]:
     if step.kind == "tool":
         return str(step.response["result"]), bool(step.response.get("terminal"))
     return str(step.response.get("text", "")), False
+
+
+def _unanswerable(owner: str, status: str) -> str:
+    """Why no agent's reply may be stored in a session; empty when it may."""
+    if owner == Owner.HUMAN:
+        return "a human has the session"
+    return "the session is blocked" if status == SessionStatus.BLOCKED else ""
 
 
 @dataclass
@@ -53,9 +61,11 @@ class MessageActivities:
             stored = await outbound.existing(conn, out)
             if stored is not None:
                 return RecordResult(Recorded(str(stored.id), stored.generation, stored.trace_id))
-            if owner != ("ai", owner[1]) or owner[1] == "blocked" or not out.content or request.skipped:
-                reason = request.skipped or ("a human has the session" if owner[0] == "human" else "nothing to say")
-                await outbound.settle_without_reply(conn, out, reason)
+            if owner is None:
+                return RecordResult()
+            skipped = request.skipped or _unanswerable(*owner) or ("" if out.content else "nothing to say")
+            if skipped:
+                await outbound.settle_without_reply(conn, out, skipped)
                 return RecordResult()
             view, aggregate = await outbound.record(conn, out)
         self.dispatcher.notify(aggregate)

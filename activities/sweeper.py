@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from activities.dispatch import DispatchError, Dispatcher
+from activities.dispatch import Dispatcher, DispatchError
 from db import deferred, heartbeats, outbox
 from db.outbox import Aggregate
 from db.session import Database

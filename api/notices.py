@@ -26,6 +26,7 @@ async def tell_waiting(
     dispatcher: Dispatcher,
     limit: ArrivalLimit,
     adapter: PlatformAdapter,
+    *,
     aggregates: Sequence[Aggregate],
     trace_id: str,
 ) -> None:

@@ -15,22 +15,26 @@ from typing import Final
 
 import structlog
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import ORJSONResponse
+from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.channels import ChannelDesk
 from activities.dispatch import Dispatcher
 from adapters.base import ParsedWebhook, PlatformAdapter, WebhookRequest
 from api.arrival_limit import ArrivalLimit
+from api.failures import Failures
 from api.notices import tell_waiting
 from db import ingest
 from db.channels import ChannelRow, open_channel
 from db.ingest import Ingested, NothingNewError, RawWebhook
 from db.session import Database
-from domain.errors import NotFoundError, PayloadError, PayloadTooLargeError
+from domain.errors import NotFoundError, PayloadError, PayloadTooLargeError, RateLimitedError, SignatureError
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/api/v1/chat/webhooks", tags=["webhooks"])
+
+FAILURES_PER_MINUTE: Final = 100
+"""Refused webhooks from one address before it is told 429 instead of the reason."""
 
 LARGEST_BODY: Final = 4 << 20
 """No platform's cap is higher; what is larger is refused before it is read to its end."""
@@ -44,6 +48,7 @@ class WebhookDesk:
     channels: ChannelDesk
     dispatcher: Dispatcher
     limit: ArrivalLimit
+    failures: Failures
 
     async def receive(self, token: str, request: WebhookRequest) -> tuple[Response, str]:
         """Store a webhook and return its answer with the trace id. Raises the refusals of domain/errors."""
@@ -68,7 +73,9 @@ class WebhookDesk:
         for aggregate in ingested.aggregates:
             self.dispatcher.notify(aggregate)
         if deferred:
-            await tell_waiting(self.db, self.dispatcher, self.limit, adapter, ingested.aggregates, trace_id)
+            await tell_waiting(
+                self.db, self.dispatcher, self.limit, adapter, aggregates=ingested.aggregates, trace_id=trace_id
+            )
         return _stored(ingested.fresh), trace_id
 
     async def _store(
@@ -83,7 +90,7 @@ class WebhookDesk:
 
 
 def _stored(fresh: int) -> Response:
-    return ORJSONResponse({"success": True, "processed": fresh})
+    return JSONResponse({"success": True, "processed": fresh})
 
 
 def _parse(
@@ -127,14 +134,24 @@ def all_headers(request: Request) -> Mapping[str, list[str]]:
 @router.api_route("/{token}", methods=["GET", "POST"], summary="Receive a platform's webhook or handshake")
 async def receive(token: str, request: Request) -> Response:
     """Answers 2xx when everything is stored (also for repeats and for bodies set aside), 401 for a wrong signature,
-    404 for an unknown token, 413 for too large a body, 503 when it could not be stored: send it again."""
-    desk: WebhookDesk = request.app.state.webhooks
+    404 for an unknown token, 413 for too large a body, 503 when it could not be stored: send it again.
+    """
+    services = request.app.state.services
+    desk: WebhookDesk = services.webhooks
+    ip: str = services.client_ip(request)
     webhook = WebhookRequest(
         method=request.method,
         headers=all_headers(request),
         query=dict(request.query_params),
         body=await read_body(request),
     )
-    response, trace_id = await desk.receive(token, webhook)
+    try:
+        response, trace_id = await desk.receive(token, webhook)
+    except (NotFoundError, SignatureError) as error:
+        # Only what failed is ever limited: platforms send from few addresses (ruling 15).
+        if await desk.failures.count(ip) >= FAILURES_PER_MINUTE:
+            raise RateLimitedError("Too many refused webhooks from this address", retry_after_s=60) from error
+        await desk.failures.add(ip)
+        raise
     response.headers["X-Trace-Id"] = trace_id
     return response

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import outbox
 from db.channels import ChannelRow
 from db.outbox import Aggregate
-from db.rows import SESSION_COLUMNS, session_view
+from db.rows import SESSION_COLUMNS, mapping, session_view
 from domain.events import ChatMessageCreated, MessageCreated, SessionUpdated
 from domain.message import InboundEvent
 from domain.sanitize import sanitize, storable
@@ -130,9 +130,7 @@ def _message_view(message_id: UUID, event: InboundEvent, session: Row[Any], trac
     )
 
 
-def conversation_event(
-    session: Row[Any], public_id: str, content: str, sender: SenderInfoView
-) -> MessageCreated:
+def conversation_event(session: Row[Any], public_id: str, content: str, sender: SenderInfoView) -> MessageCreated:
     return MessageCreated(
         timestamp=session.at,
         conversation_id=session.conversation_id,
@@ -224,7 +222,7 @@ async def record_message(
         sender = SenderInfoView(name=sender_name)
         rows.append(outbox.event_row(conversation_event(session, public_id, view.content, sender)))
     rows.append(outbox.event_row(ChatMessageCreated(timestamp=session.at, session_id=session.id, message=view)))
-    rows.append(outbox.event_row(SessionUpdated(timestamp=session.at, session=session_view(session._mapping))))
+    rows.append(outbox.event_row(SessionUpdated(timestamp=session.at, session=session_view(mapping(session)))))
     aggregate = outbox.session_aggregate(channel.account_id, session.id)
     await conn.execute(
         _INSERT_MESSAGE,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import outbox
 from db.channels import set_status
 from db.outbox import Aggregate
+from db.rows import mapping
 from domain.channel import ChannelStatus
 from domain.events import ChannelStatusChange
 from domain.views import ChannelSummaryView
@@ -29,6 +30,16 @@ _SUMMARY: Final = text(
 )
 
 
+def _view(row: RowMapping) -> ChannelSummaryView:
+    return ChannelSummaryView.model_validate({name: row[name] for name in ChannelSummaryView.model_fields})
+
+
+async def find(conn: AsyncConnection, channel_id: UUID) -> ChannelSummaryView | None:
+    """Return a channel's summary; None when the entered account has no such one."""
+    row = (await conn.execute(_SUMMARY, {"id": channel_id})).one_or_none()
+    return None if row is None else _view(mapping(row))
+
+
 async def change(
     conn: AsyncConnection, account_id: UUID, channel_id: UUID, status: ChannelStatus, *, error: str | None = None
 ) -> Aggregate | None:
@@ -36,8 +47,8 @@ async def change(
     version = await set_status(conn, channel_id, status, error=error)
     if version is None:
         return None
-    row = (await conn.execute(_SUMMARY, {"id": channel_id})).one()._mapping
-    view = ChannelSummaryView.model_validate({name: row[name] for name in ChannelSummaryView.model_fields})
+    row = mapping((await conn.execute(_SUMMARY, {"id": channel_id})).one())
+    view = _view(row)
     event = ChannelStatusChange(timestamp=row["at"], channel_id=channel_id, status=view.status, channel=view)
     aggregate = outbox.channel_aggregate(account_id, channel_id)
     await outbox.write(conn, aggregate, version, [outbox.event_row(event)], "")

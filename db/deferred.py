@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import outbox
 from db.arrivals import arrival_signal, conversation_event
 from db.outbox import Aggregate
-from db.rows import MESSAGE_COLUMNS, MESSAGE_TYPES, SESSION_COLUMNS, message_view, session_view
+from db.rows import MESSAGE_COLUMNS, MESSAGE_TYPES, SESSION_COLUMNS, mapping, message_view, session_view
 from domain.events import ChatMessageStatus, SessionUpdated
 from domain.views import SenderInfoView
 
@@ -96,7 +96,7 @@ async def release(conn: AsyncConnection, account_id: UUID, message_id: UUID) -> 
 
 def _rows(waiting: Row[Any], session: Row[Any], public_id: str, ai_message_id: UUID) -> list[dict[str, object]]:
     number = session.last_arrival_no
-    view = message_view(waiting._mapping).model_copy(
+    view = message_view(mapping(waiting)).model_copy(
         update={"arrival_no": number, "ai_message_id": ai_message_id, "version": waiting.version + 1}
     )
     sender = SenderInfoView(name=waiting.platform_username)
@@ -111,5 +111,5 @@ def _rows(waiting: Row[Any], session: Row[Any], public_id: str, ai_message_id: U
         arrival_signal(waiting.channel_id, session.platform, view, number, waiting.order_key),
         outbox.event_row(conversation_event(session, public_id, view.content, sender)),
         outbox.event_row(status),
-        outbox.event_row(SessionUpdated(timestamp=session.at, session=session_view(session._mapping))),
+        outbox.event_row(SessionUpdated(timestamp=session.at, session=session_view(mapping(session)))),
     ]

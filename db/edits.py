@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import outbox, parts
 from db.channels import ChannelRow
 from db.outbox import Aggregate
-from db.rows import CONVERSATION_MESSAGE_COLUMNS, conversation_message_view
+from db.rows import CONVERSATION_MESSAGE_COLUMNS, conversation_message_view, mapping
 from domain.events import MessageUpdated
 from domain.message import InboundEvent
 from domain.sanitize import sanitize, storable
@@ -65,7 +65,7 @@ async def apply_edit(
     rows = [parts.status_event(await parts.message_with_parts(conn, found.id), at)]
     if found.ai_message_id is not None:
         edited = (await conn.execute(_EDIT_AI, {"id": found.ai_message_id, "content": content})).one()
-        message = conversation_message_view(edited._mapping)
+        message = conversation_message_view(mapping(edited))
         rows.append(
             outbox.event_row(
                 MessageUpdated(timestamp=at, conversation_id=edited.public_conversation_id, message=message)

@@ -17,7 +17,9 @@ _BEAT: Final = text(
     ON CONFLICT (worker_id) DO UPDATE SET seen_at = now(), queues = excluded.queues
     """
 )
-_FORGET: Final = text("DELETE FROM worker_heartbeats WHERE worker_id = :worker_id OR seen_at < now() - CAST(:older_than AS interval)")
+_FORGET: Final = text(
+    "DELETE FROM worker_heartbeats WHERE worker_id = :worker_id OR seen_at < now() - CAST(:older_than AS interval)"
+)
 _LIVE: Final = text(
     "SELECT worker_id, queues, started_at, seen_at FROM worker_heartbeats WHERE seen_at > now() - CAST(:fresh AS interval) ORDER BY 1"
 )

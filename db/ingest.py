@@ -168,14 +168,14 @@ async def record_inbound(
     unreadable = [item.reason for item in items if item.state == "quarantined"]
     reason = unreadable[0] if unreadable and len(unreadable) == len(items) else None
     _, stored = await _store(conn, channel, raw, items, reason)
-    fresh = set(stored.fresh or ())
+    fresh: set[UUID] = set(stored.fresh or ())
     if items and not fresh:
         raise NothingNewError
     blocked = set(stored.blocked)
     aggregates: dict[str, Aggregate] = {}
     for item in items:
         if item.row_id in fresh and item.state == "recorded":
-            aggregate = await _apply(conn, channel, raw, item, blocked, deferred_until)
+            aggregate = await _apply(conn, channel, raw, item, blocked=blocked, deferred_until=deferred_until)
             if aggregate is not None:
                 aggregates[aggregate.name] = aggregate
     return Ingested(fresh=len(fresh), aggregates=tuple(aggregates.values()))
@@ -186,6 +186,7 @@ async def _apply(
     channel: ChannelRow,
     raw: RawWebhook,
     item: Item,
+    *,
     blocked: set[str],
     deferred_until: datetime | None,
 ) -> Aggregate | None:

@@ -16,12 +16,19 @@ from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import outbox
+from db import outbox, parts
 from db.handoff import complete_handoff
 from db.outbox import Aggregate
-from db.rows import MESSAGE_COLUMNS, MESSAGE_TYPES, SESSION_COLUMNS, message_view, session_view
-from domain.events import AiResponseComplete, ChatMessageCreated, ConversationError, Event, MessageCreated
-from domain.events import SessionUpdated
+from db.rows import MESSAGE_COLUMNS, MESSAGE_TYPES, SESSION_COLUMNS, mapping, message_view, session_view
+from domain.errors import ConflictError, NotFoundError
+from domain.events import (
+    AiResponseComplete,
+    ChatMessageCreated,
+    ConversationError,
+    Event,
+    MessageCreated,
+    SessionUpdated,
+)
 from domain.sanitize import storable
 from domain.views import ConversationMessageView, MessageMetadataView, MessageView, SenderInfoView
 
@@ -95,6 +102,27 @@ _EXISTING: Final = text(
       AND (m.turn_id = :turn_id OR m.client_id = :client_id)
     """  # noqa: S608 - constant columns
 ).columns(**MESSAGE_TYPES)
+_NEXT_GENERATION: Final = text(
+    """
+    WITH old AS (
+        SELECT d.* FROM message_deliveries d JOIN chat_messages m ON m.id = d.message_id AND m.generation = d.generation
+        WHERE m.id = :message_id AND m.session_id = :session_id AND m.direction = 'outbound'
+    ), m AS (
+        UPDATE chat_messages SET generation = generation + 1, version = version + 1
+        WHERE id = :message_id AND EXISTS (SELECT 1 FROM old WHERE status IN ('dead', 'unknown'))
+        RETURNING id, generation, channel_id
+    ), p AS (
+        INSERT INTO message_deliveries (id, account_id, message_id, session_id, channel_id, generation, part_no, body,
+            plain, as_plain, nonce, status, platform_message_id, attempts, settled_at)
+        SELECT gen_random_uuid(), o.account_id, o.message_id, o.session_id, o.channel_id, m.generation, o.part_no,
+            o.body, o.plain, o.as_plain, split_part(o.nonce, 'g', 1) || 'g' || m.generation,
+            CASE WHEN o.status IN ('dead', 'unknown') THEN 'queued' ELSE o.status END,
+            o.platform_message_id, CASE WHEN o.status IN ('dead', 'unknown') THEN 0 ELSE o.attempts END, o.settled_at
+        FROM old o CROSS JOIN m
+    )
+    SELECT m.channel_id, c.platform FROM m JOIN chat_channels c ON c.id = m.channel_id
+    """
+)
 _LOCK: Final = text("SELECT owner, status FROM chat_sessions WHERE id = :id FOR UPDATE")
 
 DELIVER_RECORDED: Final = "deliver_recorded"
@@ -118,7 +146,8 @@ class Part:
 class Outgoing:
     """An outbound message to be stored. Exactly one of `turn_id` (an agent's) and `user_id` (an operator's) is set,
     or neither for a notice of our own. `closing`: the last words of a hand-off, sent although a human now owns the
-    session; `signal`: the session's workflow does not know of it yet."""
+    session; `signal`: the session's workflow does not know of it yet.
+    """
 
     session_id: UUID
     content: str
@@ -144,7 +173,7 @@ async def existing(conn: AsyncConnection, out: Outgoing) -> MessageView | None:
         _EXISTING, {"session_id": out.session_id, "turn_id": out.turn_id, "client_id": out.client_id}
     )
     row = found.one_or_none()
-    return None if row is None else message_view(row._mapping)
+    return None if row is None else message_view(mapping(row))
 
 
 async def owner_of(conn: AsyncConnection, session_id: UUID) -> tuple[str, str] | None:
@@ -182,7 +211,14 @@ def _conversation_message(out: Outgoing, session: Row[Any], public_id: str) -> C
 
 def _view(out: Outgoing, session: Row[Any], message_id: UUID, ai_message_id: UUID, nonces: list[str]) -> MessageView:
     detail = [
-        {"part": number, "status": "queued", "attempts": 0, "platform_message_id": None, "error_code": None, "error": None}
+        {
+            "part": number,
+            "status": "queued",
+            "attempts": 0,
+            "platform_message_id": None,
+            "error_code": None,
+            "error": None,
+        }
         for number in range(1, len(nonces) + 1)
     ]
     return MessageView.model_validate(
@@ -217,7 +253,7 @@ def _events(out: Outgoing, session: Row[Any], view: MessageView, public_id: str)
     if out.failure is not None:
         events.append(ConversationError(timestamp=at, conversation_id=conversation_id, message=out.failure))
     events.append(ChatMessageCreated(timestamp=at, session_id=out.session_id, message=view))
-    events.append(SessionUpdated(timestamp=at, session=session_view(session._mapping)))
+    events.append(SessionUpdated(timestamp=at, session=session_view(mapping(session))))
     return events
 
 
@@ -248,7 +284,7 @@ async def record(conn: AsyncConnection, out: Outgoing) -> tuple[MessageView, Agg
     view = _view(out, session, message_id, ai_message_id, nonces)
     rows = [outbox.event_row(event) for event in _events(out, session, view, public_id)]
     if out.signal:
-        rows.append(_deliver_signal(session, view))
+        rows.append(signal_for(view, session.channel_id, session.platform))
     aggregate = outbox.session_aggregate(session.account_id, out.session_id)
     await conn.execute(
         _INSERT,
@@ -267,13 +303,14 @@ async def record(conn: AsyncConnection, out: Outgoing) -> tuple[MessageView, Agg
     return view, aggregate
 
 
-def _deliver_signal(session: Row[Any], view: MessageView) -> dict[str, object]:
+def signal_for(view: MessageView, channel_id: UUID, platform: str) -> dict[str, object]:
+    """Shape the outbox row that tells the session's workflow to deliver a message."""
     return outbox.signal_row(
         DELIVER_RECORDED,
         {
             "session_id": str(view.session_id),
-            "channel_id": str(session.channel_id),
-            "platform": session.platform,
+            "channel_id": str(channel_id),
+            "platform": platform,
             "message_id": str(view.id),
             "generation": view.generation,
         },
@@ -303,3 +340,39 @@ def _message_columns(out: Outgoing, view: MessageView, public_id: str, nonces: l
         "input_tokens": out.input_tokens,
         "output_tokens": out.output_tokens,
     }
+
+
+async def record_operator_message(conn: AsyncConnection, out: Outgoing) -> tuple[MessageView, Aggregate | None]:
+    """Store what an operator answers; it is delivered in its order by the session's workflow.
+
+    Idempotent by `client_id`: a repeat returns the first message and no aggregate. Raises NotFoundError,
+    ConflictError for a blocked session.
+    """
+    owner = await owner_of(conn, out.session_id)
+    if owner is None:
+        raise NotFoundError("No such session")
+    if owner[1] == "blocked":
+        raise ConflictError("The session is blocked")
+    if out.client_id is not None:
+        stored = await existing(conn, out)
+        if stored is not None:
+            return stored, None
+    return await record(conn, out)
+
+
+async def retry_message(conn: AsyncConnection, account_id: UUID, session_id: UUID, message_id: UUID) -> Aggregate:
+    """Send again what did not arrive: its dead and unknown parts, as the next generation (ruling 3).
+
+    Raises NotFoundError, ConflictError when there is nothing to be sent again.
+    """
+    if await owner_of(conn, session_id) is None:
+        raise NotFoundError("No such session")
+    row = (await conn.execute(_NEXT_GENERATION, {"message_id": message_id, "session_id": session_id})).one_or_none()
+    if row is None:
+        raise ConflictError("Nothing of this message is dead or unknown")
+    version, at = await parts.lock_session(conn, session_id)
+    view = await parts.settle_message(conn, message_id)
+    signal = signal_for(view, row.channel_id, row.platform)
+    aggregate = outbox.session_aggregate(account_id, session_id)
+    await outbox.write(conn, aggregate, version, [parts.status_event(view, at), signal], view.trace_id)
+    return aggregate

@@ -42,6 +42,11 @@ _WAITING: Final = text("SELECT account_id, aggregate FROM waiting_aggregates(:ol
 _BACKLOG: Final = text("SELECT waiting, oldest_age_s FROM outbox_backlog()")
 
 
+def json_text(value: object) -> str:
+    """Return a value as JSON text, for a `CAST(... AS jsonb)` parameter."""
+    return orjson.dumps(value).decode()
+
+
 @dataclass(frozen=True, slots=True)
 class Aggregate:
     """Whose rows leave in order: a session or a channel of one account."""

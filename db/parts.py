@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import outbox
 from db.outbox import Aggregate
-from db.rows import MESSAGE_COLUMNS, MESSAGE_TYPES, message_view
+from db.rows import MESSAGE_COLUMNS, MESSAGE_TYPES, mapping, message_view
 from domain.events import ChatMessageStatus
 from domain.message import PartStatus
 from domain.views import MessageView
@@ -72,7 +72,7 @@ async def lock_session(conn: AsyncConnection, session_id: UUID) -> tuple[int, da
 
 async def message_with_parts(conn: AsyncConnection, message_id: UUID) -> MessageView:
     """Return a message's view as it stands in this transaction."""
-    return message_view((await conn.execute(_VIEW, {"message_id": message_id})).one()._mapping)
+    return message_view(mapping((await conn.execute(_VIEW, {"message_id": message_id})).one()))
 
 
 async def settle_part(
@@ -131,7 +131,5 @@ async def publish_message(
 
 async def find_by_platform_id(conn: AsyncConnection, channel_id: UUID, platform_message_id: str) -> Row[Any] | None:
     """Find the part that a platform's receipt speaks of, within one channel of the entered account."""
-    found = await conn.execute(
-        _FIND_RECEIPT, {"channel_id": channel_id, "platform_message_id": platform_message_id}
-    )
+    found = await conn.execute(_FIND_RECEIPT, {"channel_id": channel_id, "platform_message_id": platform_message_id})
     return found.one_or_none()

@@ -54,9 +54,7 @@ async def _raise(
 
 async def apply_parked(conn: AsyncConnection, channel_id: UUID, part_id: UUID, platform_message_id: str) -> None:
     """Apply receipts that came before their send was recorded. The caller holds the session's lock."""
-    parked = await conn.execute(
-        _PARKED, {"channel_id": channel_id, "platform_message_id": platform_message_id}
-    )
+    parked = await conn.execute(_PARKED, {"channel_id": channel_id, "platform_message_id": platform_message_id})
     current = PartStatus.SENT
     for row in sorted(parked, key=lambda found: str(found.data.get("status"))):
         target = PartStatus(row.data["status"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import RowMapping
+from sqlalchemy import Row, RowMapping
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from domain.sanitize import storable
@@ -59,6 +59,11 @@ CONVERSATION_MESSAGE_COLUMNS: Final = """
 UUIDS: Final = UUID(as_uuid=True)
 
 
+def mapping(row: Row[Any]) -> RowMapping:
+    """Return a row by column names; this is SQLAlchemy's documented way in, in spite of its underscore."""
+    return row._mapping  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
 def session_view(row: RowMapping | Mapping[str, Any]) -> SessionView:
     """Build a session's view from `SESSION_COLUMNS`."""
     return SessionView.model_validate({name: row[name] for name in SessionView.model_fields})
@@ -76,7 +81,7 @@ def conversation_message_view(row: RowMapping | Mapping[str, Any]) -> Conversati
     return ConversationMessageView(
         id=row["message_id"],
         content=row["content"],
-        sender_type=SENDER_TYPES.get(row["role"], row["role"]),
+        sender_type=str(SENDER_TYPES.get(row["role"], row["role"])),
         sender_info=SenderInfoView(id=row["sender_id"], name=row["sender_name"]),
         sequence_number=row["sequence_number"],
         created_at=row["created_at"],

@@ -7,7 +7,7 @@ carries one account into another's request. Called by api and activities; nothin
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from typing import Final, NewType
@@ -30,7 +30,7 @@ _CONNECTION_LOST: Final = ("08", "57P", "53")
 class _Connection(asyncpg.Connection):
     """Enters the account in the same round trip that begins the transaction."""
 
-    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109 - theirs
         """Run a command; `BEGIN` is followed by the account of the transaction being opened, if there is one."""
         account_id = _entering.get()
         if account_id is not None and query.startswith("BEGIN"):
@@ -94,7 +94,7 @@ class Database:
         return self._transaction(None)
 
     @asynccontextmanager
-    async def _transaction(self, account_id: UUID | None) -> AsyncIterator[AsyncConnection]:
+    async def _transaction(self, account_id: UUID | None) -> AsyncGenerator[AsyncConnection]:
         outer = _entering.get()
         _entering.set(account_id)
         try:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import outbox
 from db.outbox import Aggregate
-from db.rows import SESSION_COLUMNS, session_view
+from db.rows import SESSION_COLUMNS, mapping, session_view
 from domain.channel import BusyMode
 from domain.events import SessionUpdated
 from domain.session import CLOSE_AFTER_S, IDLE_AFTER_S
@@ -93,7 +93,7 @@ DEFAULT_TIMES: Final = (float(IDLE_AFTER_S), float(CLOSE_AFTER_S))
 
 async def _publish(conn: AsyncConnection, session: Row[Any]) -> Aggregate:
     aggregate = outbox.session_aggregate(session.account_id, session.id)
-    event = SessionUpdated(timestamp=session.at, session=session_view(session._mapping))
+    event = SessionUpdated(timestamp=session.at, session=session_view(mapping(session)))
     await outbox.write(conn, aggregate, session.version, [outbox.event_row(event)], "")
     return aggregate
 

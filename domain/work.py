@@ -172,7 +172,8 @@ class TurnOutcome:
 @dataclass(frozen=True)
 class RecordInput:
     """Store a turn's reply. `final_step` names the step whose text it is; `failure` replaces it by a notice, and
-    with `skipped` there is none."""
+    with `skipped` there is none.
+    """
 
     turn: TurnInput
     final_step: int

@@ -5,15 +5,22 @@ Later messages of the same session are appended, so that none overtakes one that
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
-from domain.work import DELIVERY_WORKFLOW, DeliverInput, DeliverResult, DeliveryState, Recorded, SessionRef
-from domain.work import session_workflow_id
+from domain.work import (
+    DELIVERY_WORKFLOW,
+    DeliverInput,
+    DeliverResult,
+    DeliveryState,
+    Recorded,
+    SessionRef,
+    session_workflow_id,
+)
 from workflows import policies
 
 with workflow.unsafe.imports_passed_through():
@@ -88,12 +95,10 @@ class OutboundDeliveryWorkflow:
         if self._state.wait_s <= 0:
             return
         self._describe()
-        try:
+        with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self._hurry, timeout=timedelta(seconds=self._state.wait_s), timeout_summary="next attempt"
             )
-        except asyncio.TimeoutError:
-            pass
         self._hurry = False
 
     async def _attempt(self) -> int:

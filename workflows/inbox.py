@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 from domain.work import Arrival, SessionPlan, SessionState
@@ -12,7 +13,8 @@ COLLECT: Final = "collect"
 
 class Inbox:
     """A view on the session's state. Of its own it keeps, between two turns only, whether the session is busy and
-    which messages the running turn took while it ran."""
+    which messages the running turn took while it ran.
+    """
 
     def __init__(self, state: SessionState) -> None:
         self._state = state
@@ -59,7 +61,7 @@ class Inbox:
         for message in plan.undelivered:
             if message not in state.outgoing and state.open_delivery is None:
                 state.outgoing.append(message)
-        state.plan = SessionPlan(**{**plan.__dict__, "waiting": [], "undelivered": []})
+        state.plan = replace(plan, waiting=[], undelivered=[])
 
     def has_gap(self) -> bool:
         """Whether an arrival below the highest one seen is neither waiting nor handled: it must be read."""

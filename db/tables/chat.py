@@ -6,8 +6,20 @@ Gap-free numbers come from counters on a locked parent row: `chat_sessions.last_
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text
-from sqlalchemy import UniqueConstraint, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from db.tables.base import account, json_column, metadata, moment, one_of, owned, status_column, uuid_key
@@ -96,7 +108,12 @@ webhook_deliveries = Table(
     one_of("outcome", ("recorded", "quarantined")),
     UniqueConstraint("account_id", "id"),
     owned("channel_id", "chat_channels"),
-    Index("ix_webhook_deliveries_quarantined", "account_id", "received_at", postgresql_where=text("outcome = 'quarantined'")),
+    Index(
+        "ix_webhook_deliveries_quarantined",
+        "account_id",
+        "received_at",
+        postgresql_where=text("outcome = 'quarantined'"),
+    ),
 )
 
 inbound_events = Table(
@@ -233,5 +250,12 @@ chat_blacklists = Table(
     one_of("block_type", ("temporary", "permanent")),
     CheckConstraint("(block_type = 'temporary') = (expires_at IS NOT NULL)", name="expiry"),
     owned("channel_id", "chat_channels"),
-    Index("uq_chat_blacklists_user", "account_id", "platform_user_id", "channel_id", unique=True, postgresql_nulls_not_distinct=True),
+    Index(
+        "uq_chat_blacklists_user",
+        "account_id",
+        "platform_user_id",
+        "channel_id",
+        unique=True,
+        postgresql_nulls_not_distinct=True,
+    ),
 )

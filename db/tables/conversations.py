@@ -5,8 +5,19 @@ A step is stored by the activity that made it and found again on a retry: that i
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Integer, Numeric, Table, Text, UniqueConstraint
-from sqlalchemy import Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Integer,
+    Numeric,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from db.tables.base import account, json_column, metadata, moment, one_of, owned, status_column, uuid_key

@@ -1,0 +1,126 @@
+"""Logging in and out. Access tokens live 15 minutes; the refresh token lives in an HttpOnly cookie and rotates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Cookie, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.deps import Desk, Principal, allow
+from api.envelope import done
+from api.passwords import password_fits
+from api.services import Services
+from api.tokens import LIFE, Claims
+from db import principals
+from domain.errors import AuthenticationError, RateLimitedError
+
+router = APIRouter(prefix="/api/v1/auth", tags=["auth"])
+
+COOKIE: Final = "powernode_refresh"
+FAILURES: Final = 10
+WINDOW_S: Final = 60
+
+
+class LoginBody(BaseModel):
+    """Address and password."""
+
+    model_config = ConfigDict(extra="forbid")
+    email: str = Field(max_length=320)
+    password: str = Field(min_length=1, max_length=1024)
+
+
+async def _guard(desk: Services, ip: str) -> None:
+    """Refuse an address with too many failed log-ins in the last minute; without Redis there is no such limit."""
+    failures = await desk.failures.count(ip)
+    if failures >= FAILURES:
+        raise RateLimitedError("Too many failed log-ins; wait a minute", retry_after_s=WINDOW_S)
+
+
+def _answer(desk: Services, response: Response, login: principals.Login) -> dict[str, Any]:
+    access, claims = desk.mint.make("access", login.user_id, login.account_id, login.email)
+    refresh, _ = desk.mint.make("refresh", login.user_id, login.account_id, login.email)
+    response.set_cookie(
+        COOKIE,
+        refresh,
+        max_age=int(LIFE["refresh"].total_seconds()),
+        httponly=True,
+        secure=desk.settings.base_url().startswith("https"),
+        samesite="strict",
+        path="/api/v1/auth",
+    )
+    return done(
+        access_token=access,
+        token_type="Bearer",  # noqa: S106 - the kind of token, not one
+        expires_in=int((claims.expires_at - claims.issued_at).total_seconds()),
+        user={"id": str(login.user_id), "email": login.email, "name": login.name, "role": login.role.value},
+        account={"id": str(login.account_id), "name": login.account_name},
+    )
+
+
+@router.post("/login", summary="Log in")
+async def login(body: LoginBody, desk: Desk, request: Request, response: Response) -> dict[str, Any]:
+    """Returns `data.access_token`; sets the refresh cookie. 401 for a wrong pair, 429 after ten failures a minute."""
+    ip = desk.client_ip(request)
+    await _guard(desk, ip)
+    async with desk.db.open() as conn:
+        found = await principals.find_login(conn, body.email)
+    if not await password_fits(found.password_hash if found else None, body.password) or found is None:
+        await desk.failures.add(ip)
+        raise AuthenticationError("Wrong address or password")
+    return _answer(desk, response, found)
+
+
+@router.post("/refresh", summary="Get a new access token")
+async def refresh(
+    desk: Desk, response: Response, powernode_refresh: Annotated[str | None, Cookie()] = None
+) -> dict[str, Any]:
+    """Needs the cookie; each refresh token works once."""
+    claims = desk.mint.read(powernode_refresh or "", "refresh")
+    member = await _use(desk, claims)
+    async with desk.db.open() as conn:
+        found = await principals.find_login(conn, member.email)
+    if found is None or found.account_id != claims.account_id:
+        raise AuthenticationError("The token is not valid")
+    return _answer(desk, response, found)
+
+
+async def _use(desk: Services, claims: Claims) -> principals.Member:
+    async with desk.db.open() as conn:
+        member = await principals.open_member(
+            conn, claims.user_id, claims.account_id, claims.token_id, claims.issued_at
+        )
+        if member is None:
+            raise AuthenticationError("The token is not valid")
+        await principals.revoke(conn, claims.token_id, claims.expires_at)
+    return member
+
+
+@router.post("/logout", summary="Log out")
+async def logout(
+    desk: Desk,
+    response: Response,
+    caller: Annotated[Principal, allow(None)],
+    powernode_refresh: Annotated[str | None, Cookie()] = None,
+) -> dict[str, Any]:
+    """Revokes the access token, and the refresh token of the cookie."""
+    held: list[Claims] = [caller.claims] if caller.claims else []
+    if powernode_refresh:
+        held.append(desk.mint.read(powernode_refresh, "refresh"))
+    async with desk.db.open() as conn:
+        for claims in held:
+            await principals.revoke(conn, claims.token_id, claims.expires_at)
+    response.delete_cookie(COOKIE, path="/api/v1/auth")
+    return done("Logged out")
+
+
+@router.get("/me", summary="Who am I")
+async def me(caller: Annotated[Principal, allow(None)]) -> dict[str, Any]:
+    """Returns the caller and their permissions."""
+    return done(
+        user_id=str(caller.user_id) if caller.user_id else None,
+        name=caller.name,
+        email=caller.email,
+        account_id=str(caller.account_id),
+        permissions=sorted(permission.value for permission in caller.permissions),
+    )

@@ -1,0 +1,164 @@
+"""What people do to a session, decided here by compare-and-set (ruling 14); the workflow learns of it afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import outbox, parts
+from db.outbox import Aggregate
+from db.rows import SESSION_COLUMNS, mapping, session_view
+from domain.errors import ConflictError, NotFoundError
+from domain.events import SessionUpdated
+from domain.session import Owner, SessionStatus
+from domain.views import SessionView
+
+_LOCK: Final = text(
+    "SELECT owner, owner_version, status, last_arrival_no, platform_user_id, channel_id, account_id"
+    " FROM chat_sessions WHERE id = :id FOR UPDATE"
+)
+_APPLY: Final = text(
+    f"""
+    UPDATE chat_sessions s SET version = s.version + 1, owner_version = s.owner_version + 1,
+        owner = COALESCE(:owner, s.owner),
+        owner_user_id = CASE WHEN CAST(:owner AS text) IS NULL THEN s.owner_user_id ELSE CAST(:user_id AS uuid) END,
+        status = COALESCE(:status, s.status),
+        closed_at = CASE WHEN :status = 'closed' THEN now() ELSE s.closed_at END,
+        assigned_agent_id = COALESCE(CAST(:agent_id AS uuid), s.assigned_agent_id),
+        user_metadata = (CASE WHEN :owner = 'ai' THEN s.user_metadata - 'needs_human' ELSE s.user_metadata END)
+            || COALESCE(CAST(:note AS jsonb), '{{}}'::jsonb)
+    WHERE s.id = :id RETURNING {SESSION_COLUMNS}, now() AS at
+    """  # noqa: S608 - constant columns
+)
+_BAR: Final = text(
+    """
+    UPDATE message_deliveries d SET status = 'dead', error_code = :code, error_message = :message, settled_at = now()
+    FROM chat_messages m
+    WHERE m.id = d.message_id AND m.generation = d.generation AND d.session_id = :id AND d.status = 'queued'
+      AND (m.turn_id IS NOT NULL OR :all)
+    RETURNING m.id
+    """
+)
+_CLAIMED: Final = text(
+    "SELECT message_id, part_no FROM message_deliveries WHERE session_id = :id AND status = 'attempting'"
+)
+_BLOCK: Final = text(
+    """
+    INSERT INTO chat_blacklists (id, account_id, channel_id, platform_user_id, block_type, reason, blocked_by_id)
+    VALUES (gen_random_uuid(), app_account(), :channel_id, :user, 'permanent', :reason, :user_id)
+    ON CONFLICT (account_id, platform_user_id, channel_id)
+    DO UPDATE SET block_type = 'permanent', expires_at = NULL, reason = excluded.reason
+    """
+)
+
+SESSION_CHANGED: Final = "session_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A change of a session. None leaves a field as it is; `seen_version` refuses when somebody was faster."""
+
+    session_id: UUID
+    user_id: UUID
+    owner: Owner | None = None
+    status: SessionStatus | None = None
+    agent_id: UUID | None = None
+    reason: str | None = None
+    seen_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a command led to. `claimed`: (message, part) that were being sent already and cannot be called back."""
+
+    session: SessionView
+    aggregate: Aggregate
+    claimed: list[tuple[UUID, int]]
+
+
+def _note(command: Command) -> str | None:
+    key = {SessionStatus.CLOSED: "close_reason", SessionStatus.BLOCKED: "block_reason"}.get(
+        command.status or SessionStatus.ACTIVE
+    )
+    return outbox.json_text({key: command.reason or ""}) if key else None
+
+
+async def apply(conn: AsyncConnection, command: Command) -> Changed:
+    """Apply a command. Raises NotFoundError, ConflictError when the row moved on or the change makes no sense."""
+    row = (await conn.execute(_LOCK, {"id": command.session_id})).one_or_none()
+    if row is None:
+        raise NotFoundError("No such session")
+    _check(command, row)
+    session = (
+        await conn.execute(
+            _APPLY,
+            {
+                "id": command.session_id,
+                "owner": command.owner,
+                "user_id": command.user_id if command.owner is Owner.HUMAN else None,
+                "status": command.status,
+                "agent_id": command.agent_id,
+                "note": _note(command),
+            },
+        )
+    ).one()
+    if command.status is SessionStatus.BLOCKED:
+        await conn.execute(
+            _BLOCK,
+            {
+                "channel_id": row.channel_id,
+                "user": row.platform_user_id,
+                "reason": command.reason,
+                "user_id": command.user_id,
+            },
+        )
+    view = session_view(mapping(session))
+    rows = [outbox.event_row(SessionUpdated(timestamp=session.at, session=view))]
+    rows += await _bar(conn, command, session)
+    rows.append(
+        outbox.signal_row(
+            SESSION_CHANGED,
+            {
+                "session_id": str(view.id),
+                "channel_id": str(view.channel_id),
+                "platform": view.platform,
+                "version": view.version,
+            },
+        )
+    )
+    aggregate = outbox.session_aggregate(row.account_id, view.id)
+    await outbox.write(conn, aggregate, view.version, rows, "")
+    claimed = [(one.message_id, one.part_no) for one in await conn.execute(_CLAIMED, {"id": view.id})]
+    return Changed(view, aggregate, claimed)
+
+
+def _check(command: Command, row: Row[Any]) -> None:
+    if command.seen_version is not None and command.seen_version != row.owner_version:
+        raise ConflictError("Somebody else changed this session first", details={"owner_version": row.owner_version})
+    if command.owner is not None and command.owner == row.owner:
+        raise ConflictError(f"The session is with {'a human' if row.owner == 'human' else 'the agent'} already")
+    if command.status is not None and command.status == row.status:
+        raise ConflictError(f"The session is {row.status} already")
+
+
+async def _bar(conn: AsyncConnection, command: Command, session: Row[Any]) -> list[dict[str, object]]:
+    """End the parts that may not be sent any more, and shape the events that say so (OWNER, ruling 2)."""
+    blocked = command.status is SessionStatus.BLOCKED
+    if command.owner is not Owner.HUMAN and not blocked:
+        return []
+    code, why = ("blocked", "The session was blocked") if blocked else ("taken_over", "A human took the session over")
+    barred = await conn.execute(_BAR, {"id": command.session_id, "code": code, "message": why, "all": blocked})
+    message_ids = {row.id for row in barred}
+    return [parts.status_event(await parts.settle_message(conn, one), session.at) for one in message_ids]
+
+
+_AGENT: Final = text("SELECT id FROM ai_agents WHERE id = :id AND status = 'active'")
+
+
+async def agent_exists(conn: AsyncConnection, agent_id: UUID) -> bool:
+    """Whether the entered account has this agent, active."""
+    return (await conn.execute(_AGENT, {"id": agent_id})).one_or_none() is not None
