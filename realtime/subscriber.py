@@ -172,7 +172,8 @@ class Subscriber:
                 self._counters.add(Count.DEAF)
                 raise DeafError
             try:
-                await ask(self._redis, "PUBLISH", self._canary, b"")
+                async with asyncio.timeout(self._timing.canary_period_s):
+                    await ask(self._redis, "PUBLISH", self._canary, b"")
             except (RedisError, OSError) as error:
                 # Not heard for long enough is what counts; the next round sees to it.
                 log.info("realtime.canary_not_sent", error=type(error).__name__)

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from realtime.client import ask, redis_client
 from realtime.publish import Publisher
+from tests.realtime.cable import Cable, running_cable
 from tests.realtime.support import Valkey, running_valkey
 
 
@@ -36,3 +37,9 @@ async def redis(shared_valkey: Valkey) -> AsyncIterator[Redis]:
 @pytest.fixture
 def publisher(redis: Redis) -> Publisher:
     return Publisher(redis)
+
+
+@pytest.fixture
+async def cable(redis: Redis) -> AsyncIterator[Cable]:
+    async with running_cable(redis) as running:
+        yield running

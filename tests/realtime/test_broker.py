@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
+from typing import cast
 
 import pytest
 from redis.asyncio import Redis
@@ -52,10 +53,10 @@ async def listening(redis: Redis, timing: BrokerTiming = FAST) -> AsyncGenerator
         await ear.broker.stop()
 
 
-async def listeners(redis: Redis, stream: str = STREAM) -> object:
-    answer = await ask(redis, "PUBSUB", "NUMSUB", live_channel(stream))
-    assert isinstance(answer, list)
-    return answer[0][1] if isinstance(answer[0], tuple) else answer[1]
+async def listeners(redis: Redis, stream: str = STREAM) -> int:
+    answer = cast("list[object]", await ask(redis, "PUBSUB", "NUMSUB", live_channel(stream)))
+    pair = cast("tuple[bytes, int]", answer[0] if isinstance(answer[0], tuple) else tuple(answer))
+    return pair[1]
 
 
 async def until_alone(redis: Redis) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 from redis.asyncio import Redis
@@ -18,13 +21,27 @@ STREAM = "chat_session_1"
 
 
 async def entries(redis: Redis, stream: str = STREAM) -> list[tuple[str, bytes]]:
-    found = await ask(redis, "XRANGE", log_key(stream), "-", "+")
-    assert isinstance(found, list)
+    found = cast("list[tuple[bytes, dict[bytes, bytes]]]", await ask(redis, "XRANGE", log_key(stream), "-", "+"))
     return [(entry_id.decode(), fields[b"p"]) for entry_id, fields in found]
 
 
 async def epoch_of(redis: Redis, stream: str = STREAM) -> object:
     return await ask(redis, "HGET", meta_key(stream), "epoch")
+
+
+@contextlib.asynccontextmanager
+async def heard_live(redis: Redis) -> AsyncGenerator[Callable[[], Awaitable[object]]]:
+    """Listen as another program would; yields a function that waits for the next message's data."""
+    async with redis.pubsub() as listener:  # pyright: ignore[reportUnknownMemberType]
+        await listener.subscribe(live_channel(STREAM))
+        await listener.get_message(timeout=5)  # the server's answer
+
+        async def data() -> object:
+            message = cast("dict[str, object] | None", await listener.get_message(timeout=5))
+            assert message is not None
+            return message["data"]
+
+        yield data
 
 
 class TestPublish:
@@ -71,15 +88,12 @@ class TestPublish:
     async def test_live_readers_get_epoch_offset_and_the_payload_byte_for_byte(
         self, redis: Redis, publisher: Publisher
     ) -> None:
-        async with redis.pubsub() as listener:
-            await listener.subscribe(live_channel(STREAM))
-            await listener.get_message(timeout=5)
+        async with heard_live(redis) as messages:
             await publisher.publish(STREAM, "e", b'{"text": "a|b \xc3\xa9"}')
-            message = await listener.get_message(timeout=5)
+            message = await messages()
         epoch = await epoch_of(redis)
         assert isinstance(epoch, bytes)
-        assert message is not None
-        assert message["data"] == epoch + b'|1||{"text": "a|b \xc3\xa9"}'
+        assert message == epoch + b'|1||{"text": "a|b \xc3\xa9"}'
 
     async def test_an_oversized_event_is_refused_before_anything_is_sent(
         self, redis: Redis, publisher: Publisher
@@ -137,11 +151,8 @@ class TestEpoch:
 
 class TestPublishTransient:
     async def test_is_sent_but_not_stored(self, redis: Redis, publisher: Publisher) -> None:
-        async with redis.pubsub() as listener:
-            await listener.subscribe(live_channel(STREAM))
-            await listener.get_message(timeout=5)
+        async with heard_live(redis) as messages:
             await publisher.publish_transient(STREAM, b"{}", exclude_sid="me")
-            message = await listener.get_message(timeout=5)
-        assert message is not None
-        assert message["data"] == b"|0|me|{}"
+            message = await messages()
+        assert message == b"|0|me|{}"
         assert await entries(redis) == []

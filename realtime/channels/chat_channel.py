@@ -1,0 +1,50 @@
+"""ChatChannelChannel: one connected platform account for operators, its status and its sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from domain.events import ChannelStatusChange, channel_stream
+from domain.permissions import Permission
+from realtime.channel import Caller, Channel, Resources, register
+from realtime.errors import RejectedError
+from realtime.identity import Identity
+
+
+class Params(BaseModel):
+    """Which channel."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    channel_id: UUID
+
+
+@register
+class ChatChannelChannel(Channel[Params]):
+    """Stream `chat_channel_{id}`."""
+
+    name = "ChatChannelChannel"
+    params = Params
+    permission = Permission.CHANNELS_READ
+    actions = ()
+
+    async def authorize(self, identity: Identity, params: Params, resources: Resources) -> Sequence[str]:
+        """Any channel of the caller's account."""
+        found = await resources.chat_channel(identity.account_id, params.channel_id)
+        if found is None:
+            raise RejectedError
+        return [channel_stream(found.id)]
+
+    async def subscribed(self, caller: Caller[Params]) -> None:
+        """Greet, then show the channel as it is now; its `version` orders it among the events already on their way."""
+        now = datetime.now(UTC)
+        greeting = {"type": "subscription.confirmed", "channel_id": str(caller.params.channel_id)}
+        caller.transmit(orjson.dumps(greeting | {"timestamp": now.isoformat()}))
+        view = await caller.resources.chat_channel(caller.identity.account_id, caller.params.channel_id)
+        if view is not None:
+            event = ChannelStatusChange(channel_id=view.id, status=view.status, channel=view, timestamp=now)
+            caller.transmit(orjson.dumps(event.model_dump(mode="json") | {"is_initial_status": True}))
