@@ -34,6 +34,8 @@ class StackKeys(BaseModel):
     jwt_secret: str = Field(default_factory=lambda: secrets.token_urlsafe(48))
     credentials_key: str = Field(default_factory=_key)
     admin_password: str = Field(default_factory=lambda: secrets.token_urlsafe(12))
+    demo_channels: str = Field(default_factory=lambda: secrets.token_hex(16))
+    """What the demo channels' credentials are derived from, so that they are the same at every start."""
 
     @classmethod
     def keep(cls, var: VarDir) -> Self:

@@ -11,7 +11,6 @@ import signal
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -71,7 +70,10 @@ def owning(var: VarDir) -> Generator[None]:
         if not _try(handle):
             _stop_previous(var, handle)
         end_leftovers(var)
-        yield
+        try:
+            yield
+        finally:
+            var.owner.unlink(missing_ok=True)
     finally:
         os.close(handle)  # gives up the lock
 
@@ -125,4 +127,3 @@ def end_leftovers(var: VarDir) -> None:
         deadline = time.monotonic() + limit_s
         while any(seat.lives() for seat in seats) and time.monotonic() < deadline:
             time.sleep(0.02)
-    Path(var.owner).unlink(missing_ok=True)

@@ -47,16 +47,18 @@ class Ports:
     def __init__(self, var: VarDir) -> None:
         self._var = var
         self._kept: dict[str, int] = {}
-        self._taken: set[int] = set()
+        self._picked: dict[str, int] = {}
         if var.ports.is_file():
             self._kept = _FILE.validate_json(var.ports.read_bytes())
 
     def pick(self, name: str, *, preferred: int | None = None, host: str = "127.0.0.1") -> int:
         """Return the kept port if it is free, else the preferred one, else any; and keep it."""
+        if name in self._picked:
+            return self._picked[name]
         wanted = [self._kept.get(name, 0), PREFERRED.get(name, 0) if preferred is None else preferred]
-        free = (port for port in wanted if port and port not in self._taken and is_free(port, host))
+        free = (port for port in wanted if port and port not in self._picked.values() and is_free(port, host))
         port = next(free, None) or self._other(host)
-        self._taken.add(port)
+        self._picked[name] = port
         if self._kept.get(name) != port:
             self._kept[name] = port
             write_private(self._var.ports, json.dumps(self._kept, indent=2))
@@ -64,6 +66,6 @@ class Ports:
 
     def _other(self, host: str) -> int:
         port = any_free(host)
-        while port in self._taken or port in PREFERRED.values():
+        while port in self._picked.values() or port in PREFERRED.values():
             port = any_free(host)
         return port

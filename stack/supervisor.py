@@ -47,7 +47,7 @@ class _Running:
 
 
 class Supervisor:
-    """One stack. `changed` gets the process ids by name whenever they change."""
+    """One stack. `changed` gets the process ids by name when all is ready, and whenever they change from then on."""
 
     def __init__(
         self, var: VarDir, stages: Sequence[Stage], report: Report, changed: Callable[[dict[str, int]], None]
@@ -57,6 +57,7 @@ class Supervisor:
         self._report = report
         self._changed = changed
         self._running: dict[str, _Running] = {}
+        self._ready = False
         self._stopping = asyncio.Event()
         self._child_ended = asyncio.Event()
 
@@ -70,6 +71,8 @@ class Supervisor:
         try:
             await self._until_stopped(self._start())
             if not self._stopping.is_set():
+                self._ready = True
+                self._publish()
                 self._report.ready()
                 await self._until_stopped(self._watch())
         finally:
@@ -144,7 +147,8 @@ class Supervisor:
         pids = {name: item.child.pid for name, item in self._running.items()}
         seats = {name: Seat.of(pid) for name, pid in pids.items()}
         Roster(supervisor=Seat.of(os.getpid()), children=seats).write(self._var)
-        self._changed({**pids, "supervisor": os.getpid()})
+        if self._ready:
+            self._changed({**pids, "supervisor": os.getpid()})
 
     async def _end(self) -> None:
         for stage in reversed(self._stages):

@@ -1,0 +1,104 @@
+"""The command `powernode`. Only names, options and help; what a command does stands in a module of its own.
+
+Commands that need the settings of a process read the environment; those for people read the stack that runs here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Final
+
+from cyclopts import App, Parameter
+
+from config import Settings, SettingsError, StackSettings
+
+app: Final = App(
+    name="powernode",
+    help="Chat platforms, AI agents and operators, joined by durable workflows.",
+    version="0.1.0",
+)
+
+
+@app.command
+def up(*, detach: Annotated[bool, Parameter(help="Return when all is ready.")] = False) -> int:
+    """Start everything: Postgres, Valkey, Temporal, the api, a worker and the simulator."""
+    from stack.up import detached, foreground
+
+    settings = StackSettings.load()
+    return detached(settings) if detach else foreground(settings)
+
+
+@app.command
+def down() -> int:
+    """Stop what `up` started; data stays."""
+    from stack.down import down as end
+
+    sys.stdout.write("stopped\n" if end(StackSettings.load()) else "nothing was running\n")
+    return 0
+
+
+@app.command
+def reset() -> int:
+    """Stop, and wipe databases, logs and secrets."""
+    from stack.down import reset as wipe
+
+    wipe(StackSettings.load())
+    sys.stdout.write("wiped\n")
+    return 0
+
+
+@app.command
+def api() -> int:
+    """Serve REST, webhooks and /cable on POWERNODE_HOST and POWERNODE_PORT."""
+    from stack.serve import serve_api
+
+    return serve_api(Settings.load())
+
+
+@app.command
+def worker() -> int:
+    """Run workflows and activities of the queues in POWERNODE_QUEUES."""
+    import worker as process
+
+    process.main()
+    return 0
+
+
+@app.command
+def simulator(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
+    """Play the platforms and a model on a local port; options are the simulator's own (--help)."""
+    os.execv(sys.executable, [sys.executable, "-m", "simulator", *arguments])  # noqa: S606 - itself, with its options
+
+
+@app.command
+def migrate() -> int:
+    """Bring the database to the current schema, as its owner."""
+    from stack.migrate import migrate as upgrade
+
+    return upgrade(StackSettings.load())
+
+
+@app.command
+def status(*, json: Annotated[bool, Parameter(help="For programs.")] = False) -> int:
+    """Show what runs and what needs a person."""
+    from stack.status import show
+
+    return show(StackSettings.load(), as_json=json)
+
+
+def main() -> None:
+    """Run a command and end the process with its status."""
+    try:
+        code = app(result_action="return_value")
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        code = 2
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not the interpreter's own exit: the Temporal SDK's threads can abort in it (temporalio/sdk-python#300).
+    os._exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

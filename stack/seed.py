@@ -1,0 +1,148 @@
+"""The demo of an embedded stack: an account with an administrator, and a channel per simulated platform.
+
+People are made in the database as its owner, since nobody can log in before; channels are made through the api, as a
+person would. Everything is idempotent: a second start finds what the first one made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Final, cast
+from urllib.parse import urlsplit
+
+import httpx2
+from pydantic import BaseModel, ConfigDict
+
+from api.passwords import hash_password
+from db import accounts
+from db.migrate import upgrade
+from db.session import Database
+from domain.permissions import Role
+from stack.keys import StackKeys
+from stack.paths import VarDir
+from stack.service import StartError
+from stack.state import DemoChannel, StackState
+
+ACCOUNT: Final = "Demo"
+AGENT: Final = "Demo agent"
+_LIMIT_S: Final = 20.0
+
+
+class _Channel(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    id: str
+    name: str
+    platform: str
+    webhook_url: str
+
+
+def _telegram(secret: str) -> Mapping[str, str]:
+    return {"bot_token": f"{int(secret[:8], 16)}:{secret}", "webhook_secret": secret[::-1]}
+
+
+def _slack(secret: str) -> Mapping[str, str]:
+    return {"bot_token": f"xoxb-{secret}", "signing_secret": secret[::-1]}
+
+
+SIMULATED: Final[Mapping[str, Callable[[str], Mapping[str, str]]]] = {"slack": _slack, "telegram": _telegram}
+"""Platform → the credentials that its simulated bot gets."""
+
+
+async def migrate(state: StackState) -> str:
+    """Bring the database to the current schema; the app role is whom `database_url` names."""
+    role = urlsplit(state.database_url).username or "powernode_app"
+    await asyncio.to_thread(upgrade, state.database_owner_url, role)
+    return ""
+
+
+async def people(state: StackState) -> str:
+    """Make the account, its agent and its administrator."""
+    password_hash = await asyncio.to_thread(hash_password, state.admin.password)
+    database = Database(state.database_owner_url, pool_size=1)
+    try:
+        async with database.open() as conn:
+            account_id = await accounts.create_account(conn, ACCOUNT, ACCOUNT.lower())
+        async with database.account(account_id) as conn:
+            await accounts.create_member(
+                conn,
+                account_id,
+                email=state.admin.email,
+                name="Demo administrator",
+                password_hash=password_hash,
+                role=Role.ADMIN,
+            )
+            await accounts.create_agent(
+                conn, account_id, name=AGENT, slug="demo-agent", provider="local", model="local"
+            )
+    finally:
+        await database.close()
+    return state.admin.email
+
+
+async def channels(var: VarDir, state: StackState) -> str:
+    """Make and connect the channels, each known to the simulator first. Puts them into `state`. Raises StartError."""
+    secret = StackKeys.keep(var).demo_channels
+    async with httpx2.AsyncClient(timeout=_LIMIT_S) as http:
+        api = await _Api.login(http, state)
+        found = {channel.platform: channel for channel in await api.channels() if channel.name.startswith(ACCOUNT)}
+        for platform, credentials in SIMULATED.items():
+            given = credentials(hashlib.sha256(f"{secret} {platform}".encode()).hexdigest()[:32])
+            channel = found.get(platform) or await api.create(platform, given)
+            await api.register(channel, given)
+            await api.connect(channel)
+            state.demo_channels[platform] = DemoChannel(id=channel.id, webhook_url=channel.webhook_url)
+    return ", ".join(SIMULATED)
+
+
+class _Api:
+    """The few calls of the api and the simulator that the seed makes."""
+
+    def __init__(self, http: httpx2.AsyncClient, state: StackState, token: str) -> None:
+        self._http = http
+        self._state = state
+        self._token = token
+
+    @classmethod
+    async def login(cls, http: httpx2.AsyncClient, state: StackState) -> _Api:
+        answer = await http.post(
+            f"{state.api_url}/api/v1/auth/login",
+            json={"email": state.admin.email, "password": state.admin.password},
+        )
+        return cls(http, state, str(_data(answer)["access_token"]))
+
+    async def _call(self, method: str, path: str, body: object = None) -> Mapping[str, object]:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        return _data(await self._http.request(method, f"{self._state.api_url}{path}", json=body, headers=headers))
+
+    async def channels(self) -> list[_Channel]:
+        items = (await self._call("GET", "/api/v1/chat/channels?per_page=100"))["items"]
+        return [_Channel.model_validate(item) for item in cast("list[object]", items)]
+
+    async def create(self, platform: str, credentials: Mapping[str, str]) -> _Channel:
+        fields = {"name": f"{ACCOUNT} {platform}", "platform": platform, "credentials": credentials}
+        return _Channel.model_validate(
+            (await self._call("POST", "/api/v1/chat/channels", {"channel": fields}))["channel"]
+        )
+
+    async def connect(self, channel: _Channel) -> None:
+        await self._call("POST", f"/api/v1/chat/channels/{channel.id}/connect")
+
+    async def register(self, channel: _Channel, credentials: Mapping[str, str]) -> None:
+        body = {
+            "name": channel.name,
+            "platform": channel.platform,
+            "webhook_url": channel.webhook_url,
+            "credentials": credentials,
+        }
+        answer = await self._http.post(f"{self._state.simulator_url}/_sim/channels", json=body)
+        if answer.status_code >= 300:
+            raise StartError(f"the simulator refused a channel: {answer.status_code} {answer.text[:300]}")
+
+
+def _data(answer: httpx2.Response) -> Mapping[str, object]:
+    if answer.status_code >= 300:
+        raise StartError(f"{answer.request.url.path} answered {answer.status_code}: {answer.text[:300]}")
+    return cast("Mapping[str, object]", answer.json()["data"])
