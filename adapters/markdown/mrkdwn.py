@@ -13,7 +13,7 @@ from adapters.markdown.ops import Atom, Dialect, Enter, Leave, Mark, Op, Text
 _NOTHING: Final = "\u200b"
 """A space without width: it parts what must not be read as a sign or a call."""
 
-_CALL: Final = re.compile(r"@(?=(?:channel|here|everyone|group|all)\b)", re.IGNORECASE)
+_CALL: Final = re.compile("@(?=channel|here|everyone)", re.IGNORECASE)
 
 
 def _escape(text: str) -> str:
@@ -21,12 +21,11 @@ def _escape(text: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Take the force out of calls to everybody: a model must not be talked into ringing a whole workspace."""
-    return _CALL.sub("@" + _NOTHING, text)
+    """Take the force out of calls to everybody, and out of fences that are text.
 
-
-def _clean_code(text: str) -> str:
-    return _clean(text).replace("```", f"``{_NOTHING}`")
+    A model must not be talked into ringing a whole workspace.
+    """
+    return _CALL.sub("@" + _NOTHING, text).replace("```", f"``{_NOTHING}`")
 
 
 def _code_block(_language: str) -> Mark:
@@ -60,7 +59,7 @@ MRKDWN: Final = Dialect(
     inline_code=_inline_code,
     link=_link,
     clean=_clean,
-    clean_code=_clean_code,
+    clean_code=_clean,
     per_line=True,
     joint=_NOTHING,
 )
