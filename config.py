@@ -13,11 +13,13 @@ import os
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from temporalio.envconfig import ClientConfig, ClientConnectConfig
+
+if TYPE_CHECKING:
+    from temporalio.envconfig import ClientConnectConfig
 
 PREFIX: Final = "POWERNODE_"
 TEMPORAL_VARIABLES: Final = {
@@ -73,33 +75,41 @@ class StackSettings(BaseSettings):
     )
 
     var_dir: Path = Field(
-        Path("var"), description="Where data, logs, secrets and stack.json live; another folder is another stack."
+        default=Path("var"),
+        description="Where data, logs, secrets and stack.json live; another folder is another stack.",
     )
-    host: str = Field("127.0.0.1", description="Address that the api listens on.")
-    port: int = Field(8000, ge=0, le=65535, description="Port of the api. `make up` takes a free one if it is busy.")
+    host: str = Field(default="127.0.0.1", description="Address that the api listens on.")
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="Port of the api. `make up` takes a free one if it is busy."
+    )
     public_url: str | None = Field(
-        None, description="Origin under which the platforms reach the api; the base of every `webhook_url`."
+        default=None, description="Origin under which the platforms reach the api; the base of every `webhook_url`."
     )
-    temporal_ui_url: str | None = Field(None, description="Origin of the Temporal UI, for links shown to people.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    temporal_ui_url: str | None = Field(
+        default=None, description="Origin of the Temporal UI, for links shown to people."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is logged."
+    )
     database_url: SecretStr | None = Field(
-        None,
+        default=None,
         validation_alias="DATABASE_URL",
         description="Postgres 15 or newer, as the app role: `postgresql://user:password@host:port/name`.",
     )
     database_owner_url: SecretStr | None = Field(
-        None, description="The same database as the role that owns the tables and migrates. Default: `DATABASE_URL`."
+        default=None,
+        description="The same database as the role that owns the tables and migrates. Default: `DATABASE_URL`.",
     )
     redis_url: SecretStr | None = Field(
-        None,
+        default=None,
         validation_alias="REDIS_URL",
         description="Redis 7 or Valkey 8, or newer: `redis://:password@host:port/0`.",
     )
     temporal_address: str | None = Field(
-        None, validation_alias="TEMPORAL_ADDRESS", description=TEMPORAL_VARIABLES["TEMPORAL_ADDRESS"]
+        default=None, validation_alias="TEMPORAL_ADDRESS", description=TEMPORAL_VARIABLES["TEMPORAL_ADDRESS"]
     )
     temporal_namespace: str = Field(
-        "default", validation_alias="TEMPORAL_NAMESPACE", description=TEMPORAL_VARIABLES["TEMPORAL_NAMESPACE"]
+        default="default", validation_alias="TEMPORAL_NAMESPACE", description=TEMPORAL_VARIABLES["TEMPORAL_NAMESPACE"]
     )
 
     @classmethod
@@ -135,37 +145,40 @@ class Settings(StackSettings):
         default_factory=dict,
         description="JSON map platform → origin that its adapter calls instead of the real one (the simulator).",
     )
-    simulator_url: str | None = Field(None, description="Origin of the simulator, where one runs.")
+    simulator_url: str | None = Field(default=None, description="Origin of the simulator, where one runs.")
     agent_base_url: str | None = Field(
-        None, description="OpenAI-compatible endpoint of a real model, such as one of Ollama or vLLM."
+        default=None, description="OpenAI-compatible endpoint of a real model, such as one of Ollama or vLLM."
     )
-    agent_api_key: SecretStr | None = Field(None, description="Key for that endpoint.")
-    agent_model: str | None = Field(None, description="Model name at that endpoint.")
+    agent_api_key: SecretStr | None = Field(default=None, description="Key for that endpoint.")
+    agent_model: str | None = Field(default=None, description="Model name at that endpoint.")
     queues: Names = Field(
-        ("chat",), description="Task queues that this worker serves, separated by commas; `all` for every one."
+        default=("chat",), description="Task queues that this worker serves, separated by commas; `all` for every one."
     )
     task_queues: Literal["single", "split"] = Field(
-        "single",
+        default="single",
         description="`single`: turns and deliveries share the session's queue (lowest latency); `split`: a queue per "
         "class of work, so that a slow provider or platform holds up nobody else.",
     )
     workflow_sandbox: bool = Field(
-        False, description="Run workflows in the SDK's sandbox (on in tests; costs a fifth of the throughput)."
+        default=False, description="Run workflows in the SDK's sandbox (on in tests; costs a fifth of the throughput)."
     )
     allowed_origins: Names = Field(
-        (), description="Origins of pages, besides our own host, that may open `/cable`, separated by commas; `*` for all."
+        default=(),
+        description="Origins of pages, besides our own host, that may open `/cable`, separated by commas; `*` for all.",
     )
     trusted_proxies: Networks = Field(
-        (), description="Networks whose `X-Forwarded-For` counts, separated by commas. Default: none."
+        default=(), description="Networks whose `X-Forwarded-For` counts, separated by commas. Default: none."
     )
     failpoint: str | None = Field(
-        None,
+        default=None,
         pattern=r"^[a-z][a-z0-9_.]*(=(kill|stop))?$",
         description="Tests only: `name[=kill|stop]`, where the process ends or stops itself.",
     )
 
     def temporal_connect(self) -> ClientConnectConfig:
         """Return the arguments for `temporalio.client.Client.connect`: address, namespace, TLS and key."""
+        from temporalio.envconfig import ClientConfig  # here, because it takes as long to load as all the rest
+
         config = ClientConfig.load_client_connect_config()
         config["target_host"] = self.temporal_address or config.get("target_host") or "127.0.0.1:7233"
         config["namespace"] = config.get("namespace") or self.temporal_namespace

@@ -27,6 +27,7 @@ Values of secrets never appear in logs or error texts.
 | variable | default | meaning |
 |---|---|---|
 """
+BAR: Final = "\\|"
 _TEMPORAL_HEAD: Final = """
 ## Temporal
 
@@ -53,7 +54,7 @@ def _default(field: FieldInfo) -> str:
 def configuration() -> str:
     """Return docs/configuration.md."""
     rows = [
-        f"| `{variable(Settings, name)}` | {_default(field)} | {field.description} |"
+        f"| `{variable(Settings, name)}` | {_default(field)} | {str(field.description).replace('|', BAR)} |"
         for name, field in Settings.model_fields.items()
         if variable(Settings, name) not in TEMPORAL_VARIABLES
     ]

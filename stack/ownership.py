@@ -9,7 +9,7 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final, Self
 
@@ -98,21 +98,23 @@ def _try(handle: int) -> bool:
 
 
 def _stop_previous(var: VarDir, handle: int) -> None:
+    """Ask, then kill; returns when the lock is ours and the process itself is gone."""
     for number, limit_s in ((signal.SIGTERM, _STOP_LIMIT_S), (signal.SIGKILL, _KILL_LIMIT_S)):
         roster = Roster.read(var)
         if roster and roster.supervisor.lives():
             send(roster.supervisor.pid, number)
-        if _wait_for(handle, limit_s):
+        if _within(limit_s, lambda: _try(handle)):
+            _within(_KILL_LIMIT_S, lambda: roster is None or not roster.supervisor.lives())  # noqa: B023 - called at once
             return
     raise TimeoutError(f"another process holds {var.lock} and does not let go")
 
 
-def _wait_for(handle: int, limit_s: float) -> bool:
+def _within(limit_s: float, question: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
-        if _try(handle):
+        if question():
             return True
-        time.sleep(0.05)
+        time.sleep(0.02)
     return False
 
 
@@ -124,6 +126,5 @@ def end_leftovers(var: VarDir) -> None:
         for seat in seats:
             if seat.lives():
                 send_group(seat.pid, number)
-        deadline = time.monotonic() + limit_s
-        while any(seat.lives() for seat in seats) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        if _within(limit_s, lambda: not any(seat.lives() for seat in seats)):
+            return

@@ -91,9 +91,9 @@ class Postgres(Service):
         password.write_text(self._keys.postgres_password, encoding="utf-8")
         if self._account:
             os.chown(password, self._account.uid, self._account.gid)
-        locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if found.major >= 17 else []
+        newer = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--sync-method=syncfs"]
         argv = [str(found.folder / "initdb"), f"--pgdata={data}", f"--username={SUPERUSER}", f"--pwfile={password}"]
-        argv += ["--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", *locale]
+        argv += ["--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", *(newer if found.major >= 17 else [])]
         if not self._durable:
             argv.append("--no-sync")
         try:

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from db import heartbeats
-from db.session import Database
-from domain.errors import UnavailableError
 from stack.paths import ROOT, VarDir
 from stack.process import Program
 from stack.service import Service, http_status
@@ -69,6 +66,10 @@ class WorkerService(PythonService):
 
     async def probe(self, pid: int) -> bool:
         """Whether a heartbeat of exactly this process is there."""
+        from db import heartbeats
+        from db.session import Database
+        from domain.errors import UnavailableError
+
         database = Database(self._database_url, pool_size=1)
         try:
             async with database.open() as conn:

@@ -1,7 +1,8 @@
 """The demo of an embedded stack: an account with an administrator, and a channel per simulated platform.
 
 People are made in the database as its owner, since nobody can log in before; channels are made through the api, as a
-person would. Everything is idempotent: a second start finds what the first one made.
+person would. Everything is idempotent: a second start finds what the first one made. What it needs is imported where it
+is used, so that Postgres and the others start meanwhile.
 """
 
 from __future__ import annotations
@@ -9,21 +10,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
-import httpx2
 from pydantic import BaseModel, ConfigDict
 
-from api.passwords import hash_password
-from db import accounts
-from db.migrate import upgrade
-from db.session import Database
-from domain.permissions import Role
 from stack.keys import StackKeys
 from stack.paths import VarDir
 from stack.service import StartError
 from stack.state import DemoChannel, StackState
+
+if TYPE_CHECKING:
+    import httpx2
 
 ACCOUNT: Final = "Demo"
 AGENT: Final = "Demo agent"
@@ -53,6 +51,8 @@ SIMULATED: Final[Mapping[str, Callable[[str], Mapping[str, str]]]] = {"slack": _
 
 async def migrate(state: StackState) -> str:
     """Bring the database to the current schema; the app role is whom `database_url` names."""
+    from db.migrate import upgrade
+
     role = urlsplit(state.database_url).username or "powernode_app"
     await asyncio.to_thread(upgrade, state.database_owner_url, role)
     return ""
@@ -60,6 +60,11 @@ async def migrate(state: StackState) -> str:
 
 async def people(state: StackState) -> str:
     """Make the account, its agent and its administrator."""
+    from api.passwords import hash_password
+    from db import accounts
+    from db.session import Database
+    from domain.permissions import Role
+
     password_hash = await asyncio.to_thread(hash_password, state.admin.password)
     database = Database(state.database_owner_url, pool_size=1)
     try:
@@ -84,6 +89,8 @@ async def people(state: StackState) -> str:
 
 async def channels(var: VarDir, state: StackState) -> str:
     """Make and connect the channels, each known to the simulator first. Puts them into `state`. Raises StartError."""
+    import httpx2
+
     secret = StackKeys.keep(var).demo_channels
     async with httpx2.AsyncClient(timeout=_LIMIT_S) as http:
         api = await _Api.login(http, state)
