@@ -36,6 +36,14 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         503: "A part does not answer just now; try again",
     }.items()
 }
+ROUTERS = (
+    health.router,
+    webhooks.router,
+    auth.router,
+    channels.router,
+    sessions.router,
+    conversations.router,
+)
 
 
 @asynccontextmanager
@@ -56,9 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(title="Powernode", version="1.0.0", description=DESCRIPTION, lifespan=_life, redoc_url=None)
     app.state.services = build(settings or Settings.load())
     errors.install(app)
-    app.include_router(health.router)
-    app.include_router(webhooks.router)
-    for router in (auth.router, channels.router, sessions.router, conversations.router):
+    for router in ROUTERS:
         app.include_router(router, responses=REFUSALS)
-    deps.check_routes(app)
+    deps.check_routes(app, ROUTERS)
     return app

@@ -145,7 +145,8 @@ async def show(channel_id: UUID, desk: Desk, caller: Reader) -> dict[str, Any]:
     return done(channel=await _view(desk, caller, channel_id))
 
 
-@router.api_route("/channels/{channel_id}", methods=["PATCH", "PUT"], summary="Change a channel")
+@router.put("/channels/{channel_id}", summary="Change a channel")
+@router.patch("/channels/{channel_id}", summary="Change a channel")
 async def change(channel_id: UUID, body: ChannelBody, desk: Desk, caller: Manager) -> dict[str, Any]:
     """Changes what is given; given credentials are merged with those that are set."""
     fields = body.channel

@@ -131,7 +131,8 @@ def all_headers(request: Request) -> Mapping[str, list[str]]:
     return headers
 
 
-@router.api_route("/{token}", methods=["GET", "POST"], summary="Receive a platform's webhook or handshake")
+@router.get("/{token}", summary="Answer a platform's handshake")
+@router.post("/{token}", summary="Receive a platform's webhook")
 async def receive(token: str, request: Request) -> Response:
     """Answers 2xx when everything is stored (also for repeats and for bodies set aside), 401 for a wrong signature,
     404 for an unknown token, 413 for too large a body, 503 when it could not be stored: send it again.
