@@ -20,6 +20,7 @@ from realtime.counters import Count, Counters
 from realtime.errors import RealtimeUnavailableError
 from realtime.keys import check_stream, live_channel, log_key, meta_key
 from realtime.subscriber import Subscriber, SubscriberTiming
+from realtime.tasks import cancel_all
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -68,7 +69,7 @@ class _Stream:
     @property
     def behind(self) -> bool:
         epoch, offset = self.seen
-        return offset > 0 and (epoch != self.epoch or offset > self.offset)
+        return epoch == self.epoch and offset > self.offset
 
 
 class Broker:
@@ -104,13 +105,10 @@ class Broker:
     async def stop(self) -> None:
         """End all work."""
         await self._subscriber.stop()
-        tasks = [task for state in self._streams.values() for task in (state.fill, state.opening) if task is not None]
         for state in self._streams.values():
             if state.linger is not None:
                 state.linger.cancel()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(task for state in self._streams.values() for task in (state.fill, state.opening))
         self._streams.clear()
 
     async def subscribe(self, stream: str) -> None:
@@ -192,11 +190,13 @@ class Broker:
             self._deliver(Delivery(state.name, "", 0, payload, exclude_sid.decode()))
             return
         state.seen = (epoch, offset)
-        if state.fill is not None:
-            return  # the running fill sees `seen` and reads this one from the log, in order
-        if not state.behind:
+        if epoch != state.epoch:
+            self._start_fill(state)
+        elif state.fill is not None:
+            pass  # the running fill looks at `seen` and reads this one from the log, in order
+        elif offset <= state.offset:
             self._counters.add(Count.REPEATED_EVENTS)
-        elif epoch == state.epoch and offset == state.offset + 1:
+        elif offset == state.offset + 1:
             self._advance(state, offset, payload)
         else:
             self._start_fill(state)
@@ -230,6 +230,7 @@ class Broker:
 
     async def _read_on(self, state: _Stream) -> bool:
         """Deliver one page of the log after the position; return whether that was all there is."""
+        self._counters.add(Count.LOG_READS)
         first = f"{state.offset + 1}-0"
         meta, page = await ask_many(
             self._redis,

@@ -23,6 +23,7 @@ class Count(StrEnum):
     REDIS_CONNECTS = "redis_connects"
     DEAF = "deaf_subscriber"
     GAP_FILLS = "gap_fills"
+    LOG_READS = "log_reads"
     EPOCH_CHANGES = "epoch_changes"
     MISSED_EVENTS = "missed_events"
     REPEATED_EVENTS = "repeated_events"

@@ -25,6 +25,7 @@ from realtime.counters import Count, Counters
 from realtime.errors import RealtimeUnavailableError
 from realtime.identity import Identity
 from realtime.publish import Publisher
+from realtime.tasks import cancel_all
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -65,6 +66,7 @@ class Hub:
         self.channels = discover() if channels is None else channels
         self.publisher = Publisher(redis)
         self.draining = False
+        self.obeying = False
         self._broker = Broker(redis, self._deliver, counters=self.counters, timing=self.settings.broker)
         # stream -> identifier -> sockets: one frame serves all sockets under one identifier
         self._table: dict[str, dict[str, set[Connection]]] = {}
@@ -76,13 +78,21 @@ class Hub:
 
     @property
     def accepting(self) -> bool:
-        """Whether a new socket would be served well: not while draining, not while deaf to Redis."""
-        return not self.draining and self._broker.hearing
+        """Whether a new socket would be served well: not while draining, deaf to Redis or out of reach of revocations."""
+        return self.obeying and not self.draining and self._broker.hearing
 
     @property
     def connections(self) -> int:
         """How many sockets are open."""
         return sum(len(slot) for slot in self._slots)
+
+    def sockets(self) -> list[Connection]:
+        """Return all open sockets."""
+        return [connection for slot in self._slots for connection in slot]
+
+    def listeners(self, stream: str) -> int:
+        """How many subscriptions of this process hear a stream."""
+        return sum(len(sockets) for sockets in self._table.get(stream, {}).values())
 
     async def start(self) -> None:
         """Begin to listen and to ping."""
@@ -91,9 +101,7 @@ class Hub:
 
     async def stop(self) -> None:
         """End all tasks; sockets should be drained before."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_all(self._tasks)
         await self._broker.stop()
 
     async def drain(self, window_s: float = 5.0) -> None:
@@ -102,7 +110,7 @@ class Hub:
         Call it before the server closes its sockets by itself, while readiness already fails. New sockets are refused.
         """
         self.draining = True
-        leaving = [connection for slot in self._slots for connection in slot]
+        leaving = self.sockets()
         steps = max(1, math.ceil(window_s / _DRAIN_STEP_S))
         share = math.ceil(len(leaving) / steps)
         for start in range(0, len(leaving), max(1, share)):
@@ -159,7 +167,7 @@ class Hub:
 
     def disconnect(self, matches: Callable[[Identity], bool], *, reason: str = "remote", reconnect: bool) -> int:
         """End all sockets of this process whose identity matches; return how many."""
-        found = [connection for slot in self._slots for connection in slot if matches(connection.identity)]
+        found = [connection for connection in self.sockets() if matches(connection.identity)]
         for connection in found:
             connection.end(reason, reconnect=reconnect)
         return len(found)
@@ -200,6 +208,7 @@ class Hub:
             except (RealtimeUnavailableError, TimeoutError):
                 await asyncio.sleep(self.settings.broker.retry_s)
             else:
+                self.obeying = True
                 return
 
     async def _wheel(self) -> None:

@@ -23,6 +23,7 @@ from realtime.counters import Count
 from realtime.errors import FrameError
 from realtime.hub import Hub
 from realtime.identity import Authenticate, Identity
+from realtime.tasks import cancel_all
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -142,13 +143,12 @@ async def _converse(connection: Connection, consumer: Consumer, receive: Receive
     try:
         await asyncio.wait({*tasks, connection.ended}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    for task, outcome in zip(tasks, outcomes, strict=True):
+        await cancel_all(tasks)
+    for task in tasks:
+        error = None if task.cancelled() else task.exception()
         # A server says that the client is gone by OSError, or by RuntimeError after it closed the socket itself.
-        if isinstance(outcome, Exception) and not (task is writer and isinstance(outcome, OSError | RuntimeError)):
-            raise outcome
+        if error is not None and not (task is writer and isinstance(error, OSError | RuntimeError)):
+            raise error
     return not connection.ended.done()
 
 

@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 
 from realtime.client import ask
 from realtime.counters import Count, Counters
+from realtime.tasks import cancel_all
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -93,10 +94,7 @@ class Subscriber:
     async def stop(self) -> None:
         """End the connection."""
         self._stopping = True
-        while self._task is not None and not self._task.done():
-            # A task group that is just failing swallows a cancellation (Python before 3.13), so it may take another.
-            self._task.cancel()
-            await asyncio.wait({self._task}, timeout=1)
+        await cancel_all([self._task])
 
     async def _run(self) -> None:
         failures = 0

@@ -35,6 +35,13 @@ async def redis(shared_valkey: Valkey) -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
+async def own_redis(own_valkey: Valkey) -> AsyncIterator[Redis]:
+    client = redis_client(own_valkey.url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
 def publisher(redis: Redis) -> Publisher:
     return Publisher(redis)
 

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from realtime.broker import Broker, BrokerTiming, Delivery
-from realtime.client import ask, redis_client
+from realtime.client import ask
 from realtime.counters import Count, Counters
 from realtime.errors import RealtimeUnavailableError
 from realtime.keys import live_channel, log_key, meta_key
@@ -110,16 +110,14 @@ class TestSubscribe:
             await stayer
             assert await listeners(redis) == 1
 
-    async def test_redis_away_is_a_refusal_and_holds_no_share(self, own_valkey: Valkey) -> None:
-        redis = redis_client(own_valkey.url)
+    async def test_redis_away_is_a_refusal_and_holds_no_share(self, own_valkey: Valkey, own_redis: Redis) -> None:
         await own_valkey.kill()
-        async with listening(redis) as ear:
+        async with listening(own_redis) as ear:
             with pytest.raises(RealtimeUnavailableError):
                 await ear.broker.subscribe(STREAM)
             await own_valkey.start()
             await ear.broker.subscribe(STREAM)
-            assert await listeners(redis) == 1
-        await redis.aclose()
+            assert await listeners(own_redis) == 1
 
     async def test_passing_events_arrive_with_the_sid_to_spare(self, redis: Redis, publisher: Publisher) -> None:
         async with listening(redis) as ear:
@@ -211,10 +209,9 @@ class TestGapFill:
 
 
 class TestRedisRestart:
-    async def test_a_new_epoch_is_followed_and_nobody_stays_deaf(self, own_valkey: Valkey) -> None:
-        redis = redis_client(own_valkey.url)
-        publisher = Publisher(redis)
-        async with listening(redis) as ear:
+    async def test_a_new_epoch_is_followed_and_nobody_stays_deaf(self, own_valkey: Valkey, own_redis: Redis) -> None:
+        publisher = Publisher(own_redis)
+        async with listening(own_redis) as ear:
             await ear.broker.subscribe(STREAM)
             await ear.broker.subscribe("quiet")
             for n in range(5):
@@ -229,14 +226,32 @@ class TestRedisRestart:
             assert [delivery.offset for delivery in ear.heard if delivery.payload == b"new"] == [1, 2, 3]
             assert len({delivery.epoch for delivery in ear.heard if delivery.stream == STREAM}) == 2
             assert ear.counters[Count.EPOCH_CHANGES] == 1
-        await redis.aclose()
+
+    async def test_events_of_the_new_epoch_that_came_before_the_reconnect_are_read_once(
+        self, own_valkey: Valkey, own_redis: Redis
+    ) -> None:
+        publisher = Publisher(own_redis)
+        slow = BrokerTiming(subscriber=SubscriberTiming(first_backoff_s=0.3, max_backoff_s=0.3))
+        async with listening(own_redis, slow) as ear:
+            await ear.broker.subscribe(STREAM)
+            await publisher.publish(STREAM, "old", b"old")
+            await until(lambda: len(ear.heard) == 1)
+            await own_valkey.kill()
+            await own_valkey.start()
+            await publisher.publish_many([Publication(STREAM, f"new{n}", b"new") for n in range(120)])
+            await until(lambda: len(ear.heard) == 121)
+            assert ear.offsets[1:] == list(range(1, 121))
+            await publisher.publish(STREAM, "last", b"last")
+            await until(lambda: len(ear.heard) == 122)
+            assert ear.counters[Count.LOG_READS] < 10, "a fill did not come to its end"
 
 
 class TestHearing:
-    async def test_a_connection_that_lets_nothing_through_is_noticed_and_replaced(self, own_valkey: Valkey) -> None:
-        redis = redis_client(own_valkey.url)
+    async def test_a_connection_that_lets_nothing_through_is_noticed_and_replaced(
+        self, own_valkey: Valkey, own_redis: Redis
+    ) -> None:
         timing = BrokerTiming(subscriber=SubscriberTiming(canary_period_s=0.02, deaf_after_s=0.2, max_backoff_s=0.05))
-        async with listening(redis, timing) as ear:
+        async with listening(own_redis, timing) as ear:
             await ear.broker.subscribe(STREAM)
             assert ear.broker.hearing
             own_valkey.pause()
@@ -244,6 +259,5 @@ class TestHearing:
             await until(lambda: ear.counters[Count.DEAF] > 0)
             own_valkey.resume()
             await until(lambda: ear.broker.hearing)
-            await Publisher(redis).publish(STREAM, "e", b"1")
+            await Publisher(own_redis).publish(STREAM, "e", b"1")
             await until(lambda: bool(ear.heard))
-        await redis.aclose()

@@ -134,9 +134,8 @@ class TestEpoch:
             assert await publisher.publish(STREAM, "a", b"1") == 2, "its entry is gone, so it must be published again"
             await redis.aclose()
 
-    async def test_redis_away_is_a_refusal_that_may_be_tried_again(self, own_valkey: Valkey) -> None:
-        redis = redis_client(own_valkey.url)
-        publisher = Publisher(redis)
+    async def test_redis_away_is_a_refusal_that_may_be_tried_again(self, own_valkey: Valkey, own_redis: Redis) -> None:
+        publisher = Publisher(own_redis)
         await publisher.publish(STREAM, "a", b"1")
         await own_valkey.kill()
         with pytest.raises(RealtimeUnavailableError) as refused:
@@ -146,7 +145,6 @@ class TestEpoch:
             await publisher.publish_transient(STREAM, b"1")
         await own_valkey.start()
         assert await publisher.publish(STREAM, "b", b"1") == 1
-        await redis.aclose()
 
 
 class TestPublishTransient:
