@@ -1,0 +1,175 @@
+"""What the simulator remembers: channels, people, chats, messages, and what happened. Data only.
+
+Plain dataclasses, so that the journal writes them as they are. Times: `at` in seconds since 1970, `mono` on the machine's
+monotonic clock (comparable between processes of one machine).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Platform = Literal["telegram", "slack"]
+Json = dict[str, object]
+
+
+class Options(BaseModel):
+    """How one channel's platform behaves; defaults are the real platform's, without its limits on rate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    time_factor: float = 1.0
+    """Every waiting time of the redelivery schedule is divided by this."""
+    persistent: bool = False
+    """Test aid, no platform does it: redeliver until 2xx, never give up."""
+    echo_own: bool = True
+    """Slack: the bot's own posts come back as events, as they do in reality."""
+    flood_control: bool = False
+    """Enforce the rate limits on sends with 429."""
+    privacy_mode: bool = False
+    """Telegram: in groups, deliver only commands, mentions and replies to the bot (the platform's own default is on)."""
+    ack_timeout_s: float | None = None
+    """How long a webhook may take; default 3 s (Slack) or 60 s (Telegram). Not divided by time_factor."""
+
+
+class Credentials(BaseModel):
+    """What proves who is who; the platform decides which are used."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    bot_token: str
+    webhook_secret: str = ""
+    signing_secret: str = ""
+    team_id: str = ""
+
+
+@dataclass(slots=True)
+class Person:
+    """Someone with a phone. `blocked`: refuses messages from the bot."""
+
+    name: str
+    user_id: str
+    is_bot: bool = False
+    blocked: bool = False
+
+
+@dataclass(slots=True)
+class Chat:
+    """A conversation as the platform names it. `members` are names of people."""
+
+    id: str
+    name: str
+    kind: str
+    bot_member: bool = True
+    members: list[str] = field(default_factory=list[str])
+    threads: list[str] = field(default_factory=list[str])
+    last_id: int = 0
+
+
+@dataclass(slots=True)
+class Message:
+    """One message as the platform stores it. `text` is what is seen, `source` what was sent."""
+
+    chat: str
+    id: str
+    author: str
+    from_bot: bool
+    text: str
+    source: str
+    at: float
+    thread: str | None = None
+    reply_to: str | None = None
+    edited_at: float | None = None
+    deleted: bool = False
+    metadata: Json | None = None
+    blocks: list[object] | None = None
+    entities: list[Json] = field(default_factory=list[Json])
+    buttons: list[object] | None = None
+    subtype: str | None = None
+    reactions: list[str] = field(default_factory=list[str])
+
+
+@dataclass(slots=True)
+class Received:
+    """One send, edit or delete of a bot that the platform accepted."""
+
+    channel: str
+    platform: str
+    kind: str
+    chat: str
+    chat_name: str
+    message_id: str
+    thread: str | None
+    reply_to: str | None
+    text: str
+    source: str
+    metadata: Json | None
+    at: float
+    mono: float
+    truncated: bool = False
+    n: int = 0
+
+
+@dataclass(slots=True)
+class Call:
+    """One request to a platform's or the model's API, faulted or not. `status` 0: dropped without an answer."""
+
+    platform: str
+    channel: str | None
+    method: str
+    chat: str | None
+    chat_name: str | None
+    body: Json
+    at: float
+    mono: float
+    status: int = 0
+    error: str | None = None
+    fault: str | None = None
+    accepted: bool = False
+    message_id: str | None = None
+    retry_after_s: float | None = None
+    ended_at: float = 0.0
+    ended_mono: float = 0.0
+    n: int = 0
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One webhook on its way. `body` is base64; `queue` None: waits for nobody; `lifetime_s` None: the schedule ends it."""
+
+    id: str
+    channel: str
+    kind: str
+    event_id: str
+    chat: str | None
+    message_id: str | None
+    body: str
+    content_type: str
+    queue: str | None
+    copies: int
+    retry: bool
+    created_at: float
+    lifetime_s: float | None = None
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One delivery attempt. `status` 0: no answer, see `error`. `outcome`: acked, retrying, dropped."""
+
+    delivery: str
+    channel: str
+    kind: str
+    event_id: str
+    chat: str | None
+    message_id: str | None
+    number: int
+    copy: int
+    status: int
+    error: str | None
+    outcome: str
+    at: float
+    mono: float
+    ended_mono: float
+    n: int = 0
