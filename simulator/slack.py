@@ -1,0 +1,265 @@
+"""Slack's Web API: `/api/{method}` and `/slack/api/{method}`; refusals come with HTTP 200 and `ok: false`.
+
+https://docs.slack.dev/reference/methods; platforms.md §4.5 and §4.6. Not played: files, streams, ephemeral posts, views.
+A script's `error` is Slack's own code, or one of the names in `_NAMED`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from simulator import slack_events, slack_history
+from simulator.api_call import Answer, answer_call, json_response, new_call
+from simulator.args import Args, BadArgumentsError, read_args
+from simulator.channel import Channel
+from simulator.faults import Fault, Faults
+from simulator.limits import FloodControl
+from simulator.records import Chat, Delivery, Json, Message
+from simulator.slack_text import SlackError, read_content, read_metadata
+from simulator.slack_wire import message_object, user_object
+from simulator.state import World
+from simulator.webhooks import Courier
+
+_NAMED: Final = {"blocked": "cannot_dm_bot", "bad_markup": "invalid_blocks", "too_long": "msg_too_long"}
+
+
+class SlackApi:
+    """The Web API for every registered bot."""
+
+    def __init__(self, world: World, faults: Faults, courier: Courier) -> None:
+        self._world = world
+        self._faults = faults
+        self._courier = courier
+        self._flood = FloodControl()
+        self._methods = {
+            "api.test": self._api_test,
+            "auth.test": self._auth_test,
+            "chat.postMessage": self._post_message,
+            "chat.update": self._update,
+            "chat.delete": self._delete,
+            "conversations.history": self._history,
+            "conversations.replies": self._replies,
+            "conversations.open": self._open,
+            "conversations.info": self._info,
+            "users.info": self._user,
+            "reactions.add": self._react,
+            "assistant.threads.setStatus": self._status,
+        }
+
+    async def endpoint(self, request: Request) -> Response:
+        """Answer one call."""
+        method: str = request.path_params["method"]
+        try:
+            args = await read_args(request)
+        except BadArgumentsError:
+            return json_response({"ok": False, "error": "json_not_object"})
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        token = token if scheme.lower() == "bearer" else args.text("token") or ""
+        args.values.pop("token", None)
+        channel = self._world.by_token("slack", token)
+        call = new_call("slack", channel, method, args.values)
+        if channel is None:
+            call.status, call.error = 200, "invalid_auth" if token else "not_authed"
+            self._world.note_call(call)
+            return json_response({"ok": False, "error": call.error})
+        return await answer_call(self._world, self._faults, call, lambda: self._act(channel, method, args), _refuse)
+
+    async def command_answer(self, request: Request) -> Response:
+        """Take what is posted to a command's or button's `response_url`."""
+        channel = self._world.channels.get(request.path_params["channel"])
+        chat = channel.chats.get(request.path_params["chat"]) if channel else None
+        if channel is None or chat is None:
+            return Response("used_url", 404)
+        args = await read_args(request)
+        try:
+            self._store(channel, chat, args, None)
+        except SlackError as error:
+            return Response(error.code, 400)
+        return Response("ok")
+
+    def _act(self, channel: Channel, method: str, args: Args) -> Answer:
+        handler = self._methods.get(method)
+        try:
+            if handler is None:
+                raise SlackError("unknown_method")
+            return handler(channel, args)
+        except SlackError as error:
+            return _refusal(error)
+
+    # Methods
+
+    def _api_test(self, channel: Channel, args: Args) -> Answer:
+        return _ok({"args": args.values})
+
+    def _auth_test(self, channel: Channel, args: Args) -> Answer:
+        bot = channel.bot
+        return _ok(
+            {
+                "url": "https://simulated.slack.com/",
+                "team": "simulated",
+                "user": bot.username,
+                "team_id": bot.team_id,
+                "user_id": bot.user_id,
+                "bot_id": bot.bot_id,
+                "is_enterprise_install": False,
+            }
+        )
+
+    def _post_message(self, channel: Channel, args: Args) -> Answer:
+        chat = _chat(channel, args)
+        thread = args.text("thread_ts") or None
+        if thread is not None and channel.message(chat.id, thread) is None:
+            raise SlackError("thread_not_found")
+        if channel.options.flood_control:
+            wait_s = self._flood.wait_s(channel.name, "slack", chat, time.monotonic())
+            if wait_s:
+                return _rate_limited(wait_s)
+        message = self._store(channel, chat, args, thread)
+        return _ok({"channel": chat.id, "ts": message.id, "message": message_object(channel, message)}, message)
+
+    def _store(self, channel: Channel, chat: Chat, args: Args, thread: str | None) -> Message:
+        content, metadata = read_content(args), read_metadata(args)
+        ts = channel.new_message_id(chat, None)
+        message = Message(
+            chat=chat.id,
+            id=ts,
+            author=channel.bot.title,
+            from_bot=True,
+            text=content.visible,
+            source=content.text,
+            at=float(ts),
+            thread=thread,
+            metadata=metadata,
+            blocks=content.blocks,
+        )
+        self._world.save_message(channel, message)
+        self._world.note_received(channel, "send", message, truncated=content.truncated)
+        self._echo(channel, slack_events.written(channel, chat, message, None))
+        return message
+
+    def _update(self, channel: Channel, args: Args) -> Answer:
+        chat = _chat(channel, args)
+        message = _own(channel, chat, args, "cant_update_message")
+        content, before = read_content(args, edit=True), message_object(channel, message)
+        message.text, message.source, message.blocks = content.visible, content.text, content.blocks
+        message.metadata = read_metadata(args) or message.metadata
+        message.edited_at = time.time()
+        self._world.save_message(channel, message)
+        self._world.note_received(channel, "edit", message)
+        self._echo(channel, slack_events.edited(channel, chat, message, before))
+        answer: Json = {"channel": chat.id, "ts": message.id, "text": message.source}
+        return _ok(answer | {"message": message_object(channel, message)}, message)
+
+    def _delete(self, channel: Channel, args: Args) -> Answer:
+        chat = _chat(channel, args)
+        message = _own(channel, chat, args, "cant_delete_message")
+        self._echo(channel, slack_events.deleted(channel, chat, message))
+        message.deleted = True
+        self._world.save_message(channel, message)
+        self._world.note_received(channel, "delete", message)
+        return _ok({"channel": chat.id, "ts": message.id}, message)
+
+    def _history(self, channel: Channel, args: Args) -> Answer:
+        return _ok(slack_history.history(channel, _chat(channel, args), args))
+
+    def _replies(self, channel: Channel, args: Args) -> Answer:
+        return _ok(slack_history.replies(channel, _chat(channel, args), args))
+
+    def _open(self, channel: Channel, args: Args) -> Answer:
+        users = [user for user in (args.text("users") or "").split(",") if user]
+        people = [channel.person_by_id(user) for user in users]
+        person = people[0] if people else None
+        if person is None or None in people:
+            raise SlackError("user_not_found" if users else "users_list_not_supplied")
+        chat = channel.private_chat(person) if len(people) == 1 else channel.group_chat("-".join(users), "mpim")
+        for member in people:
+            if member is not None:
+                self._world.join(channel, chat, member)
+        return _ok({"no_op": True, "already_open": True, "channel": {"id": chat.id}})
+
+    def _info(self, channel: Channel, args: Args) -> Answer:
+        chat = _chat(channel, args, member=False)
+        kind = {"is_im": chat.kind == "private", "is_mpim": chat.kind == "mpim", "is_channel": chat.kind == "channel"}
+        found: Json = {"id": chat.id, "name": chat.name, "is_member": chat.bot_member}
+        return _ok({"channel": found | kind})
+
+    def _user(self, channel: Channel, args: Args) -> Answer:
+        person = channel.person_by_id(args.text("user") or "")
+        if person is None:
+            raise SlackError("user_not_found")
+        return _ok({"user": user_object(channel, person)})
+
+    def _react(self, channel: Channel, args: Args) -> Answer:
+        chat = _chat(channel, args)
+        message = channel.message(chat.id, args.text("timestamp") or "")
+        name = args.text("name")
+        if message is None or not name:
+            raise SlackError("message_not_found" if name else "no_item_specified")
+        if name in message.reactions:
+            raise SlackError("already_reacted")
+        message.reactions.append(name)
+        self._world.save_message(channel, message)
+        return _ok({})
+
+    def _status(self, channel: Channel, args: Args) -> Answer:
+        chat = channel.chats.get(args.text("channel_id") or "")
+        if chat is None or channel.message(chat.id, args.text("thread_ts") or "") is None:
+            raise SlackError("channel_not_found" if chat is None else "thread_not_found")
+        return _ok({})
+
+    def _echo(self, channel: Channel, deliveries: list[Delivery]) -> None:
+        if channel.options.echo_own and channel.webhook.url is not None:
+            for delivery in deliveries:
+                self._courier.send(delivery)
+
+
+def _chat(channel: Channel, args: Args, *, member: bool = True) -> Chat:
+    """Return the conversation; a person's id stands for the direct messages with them."""
+    reference = args.text("channel") or ""
+    person = channel.person_by_id(reference)
+    chat = channel.private_chat(person) if person else channel.chats.get(reference)
+    if chat is None:
+        raise SlackError("channel_not_found")
+    if member and not chat.bot_member:
+        raise SlackError("not_in_channel")
+    return chat
+
+
+def _own(channel: Channel, chat: Chat, args: Args, otherwise: str) -> Message:
+    message = channel.message(chat.id, args.text("ts") or "")
+    if message is None:
+        raise SlackError("message_not_found")
+    if not message.from_bot:
+        raise SlackError(otherwise)
+    return message
+
+
+def _ok(fields: Json, message: Message | None = None) -> Answer:
+    return Answer({"ok": True} | fields, accepted=message is not None, message_id=message.id if message else None)
+
+
+def _refusal(error: SlackError) -> Answer:
+    body: Json = {"ok": False, "error": error.code}
+    if error.details is not None:
+        body["response_metadata"] = {"messages": [f"[ERROR] {error.details}"]}
+    return Answer(body, error=error.code)
+
+
+def _rate_limited(wait_s: float) -> Answer:
+    seconds = max(1, math.ceil(wait_s))
+    body: Json = {"ok": False, "error": "ratelimited"}
+    return Answer(body, 429, {"Retry-After": str(seconds)}, error="ratelimited", retry_after_s=float(seconds))
+
+
+def _refuse(fault: Fault) -> Answer:
+    script = fault.script
+    if script.kind == "rate_limited":
+        return _rate_limited(fault.wait_s(time.monotonic()))
+    if script.kind == "server_error":
+        return Answer({"ok": False, "error": "internal_error"}, script.status, error="internal_error")
+    return _refusal(SlackError(_NAMED.get(script.error, script.error)))
