@@ -1,0 +1,89 @@
+"""What one person's phone shows: their chats with every message in order, edits applied, deletions gone, threads in place.
+
+Pure reading; called by control.py. Telegram orders by message id, Slack by time; replies in a thread stand under its root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+from simulator.channel import Channel
+from simulator.records import Chat, Json, Message, Person
+
+
+def view(channel: Channel, person: Person, chat: str | None = None) -> Json:
+    """Return the screen as JSON; `chat` (id or name) limits it to one chat."""
+    chats = [
+        found
+        for found in channel.chats.values()
+        if person.name in found.members and (chat is None or chat in {found.id, found.name})
+    ]
+    return {
+        "channel": channel.name,
+        "platform": channel.platform,
+        "as": person.name,
+        "user_id": person.user_id,
+        "bot": {"user_id": channel.bot.user_id, "name": channel.bot.title, "username": channel.bot.username},
+        "chats": [_chat(channel, person, found) for found in chats],
+    }
+
+
+def as_text(screen: Json) -> str:
+    """Return the screen as plain text, one line a message."""
+    lines: list[str] = []
+    for chat in cast("list[Json]", screen["chats"]):
+        lines.append(f"── {chat['name']} ({chat['kind']})")
+        lines += [_line(message) for message in cast("list[Json]", chat["messages"])]
+    return "\n".join(lines) + "\n"
+
+
+def _line(message: Json) -> str:
+    indent = "    ↳ " if message["indent"] else ""
+    edited = " (edited)" if message["edited"] else ""
+    return f"{indent}{message['from']}: {message['text']}{edited}"
+
+
+def _chat(channel: Channel, person: Person, chat: Chat) -> Json:
+    shown = [message for message in channel.messages[chat.id].values() if not message.deleted]
+    key = int if channel.platform == "telegram" else float
+    shown.sort(key=lambda message: key(message.id))
+    ordered = shown if channel.platform == "telegram" else _threaded(shown)
+    return {
+        "chat": chat.id,
+        "name": channel.bot.title if chat.kind == "private" else chat.name,
+        "kind": chat.kind,
+        "messages": [_message(channel, person, message) for message in ordered],
+    }
+
+
+def _threaded(shown: list[Message]) -> Iterable[Message]:
+    replies: dict[str, list[Message]] = {}
+    roots: list[Message] = []
+    present = {message.id for message in shown}
+    for message in shown:
+        if message.thread in {None, message.id} or message.thread not in present:
+            roots.append(message)
+        else:
+            replies.setdefault(str(message.thread), []).append(message)
+    for root in roots:
+        yield root
+        yield from replies.get(root.id, [])
+
+
+def _message(channel: Channel, person: Person, message: Message) -> Json:
+    return {
+        "id": message.id,
+        "from": channel.bot.title if message.from_bot else message.author,
+        "mine": not message.from_bot and message.author == person.name,
+        "bot": message.from_bot,
+        "text": message.text,
+        "at": message.at,
+        "thread": message.thread,
+        "indent": channel.platform == "slack" and message.thread not in {None, message.id},
+        "reply_to": message.reply_to,
+        "edited": message.edited_at is not None,
+        "entities": message.entities,
+        "buttons": message.buttons,
+        "reactions": message.reactions,
+    }

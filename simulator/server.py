@@ -1,0 +1,177 @@
+"""The simulator as an ASGI application and as a running server on a real socket.
+
+`create_app` wires the parts; `running_simulator` runs it in a thread of its own for tests and benches; `__main__.py` runs it as
+a process. Binds loopback unless told otherwise. Access logs are off: `/_sim/calls` says more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from simulator.api_call import json_response
+from simulator.client import SimulatorClient
+from simulator.control import REFUSALS, Control, on_error
+from simulator.control_reads import Reads
+from simulator.faults import Faults
+from simulator.model import ModelApi
+from simulator.protocol import AbortableProtocol
+from simulator.slack import SlackApi
+from simulator.state import World
+from simulator.telegram import TelegramApi
+from simulator.webhooks import Courier
+
+_PAGE: Final = Path(__file__).with_name("page.html")
+
+
+def create_app(state_file: Path | None = None) -> Starlette:
+    """Return the application; its world begins with its lifespan, on the server's loop."""
+    app = Starlette(
+        lifespan=lambda app: _lifespan(app, state_file), exception_handlers=dict.fromkeys(REFUSALS, on_error)
+    )
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: Starlette, state_file: Path | None) -> AsyncGenerator[None]:
+    world = World(state_file)
+    faults = Faults(world.changes)
+    courier = Courier(world)
+    model = ModelApi(world, faults)
+    control = Control(world, faults, courier, model)
+    app.state.world = world
+    app.router.routes[:] = [
+        *_platform_routes(TelegramApi(world, faults), SlackApi(world, faults, courier), model),
+        *_control_routes(control, Reads(world, faults, control.batches)),
+        Route("/", _page),
+        Route("/_sim/health", _health),
+    ]
+    courier.resume()
+    yield
+    world.changes.close()
+    await control.batches.forget()
+    await courier.close()
+    world.close()
+
+
+async def _page(request: Request) -> Response:
+    return HTMLResponse(_PAGE.read_text())
+
+
+async def _health(request: Request) -> Response:
+    return json_response({"ok": True})
+
+
+def _platform_routes(telegram: TelegramApi, slack: SlackApi, model: ModelApi) -> list[Route]:
+    both = ["GET", "POST"]
+    return [
+        Route("/bot{token}/{method}", telegram.endpoint, methods=both),
+        Route("/api/{method}", slack.endpoint, methods=both),
+        Route("/slack/api/{method}", slack.endpoint, methods=both),
+        Route("/slack/commands/{channel}/{chat}", slack.command_answer, methods=["POST"]),
+        Route("/v1/chat/completions", model.completions, methods=["POST"]),
+        Route("/v1/models", model.models),
+    ]
+
+
+def _control_routes(control: Control, reads: Reads) -> list[Route]:
+    post = ["POST"]
+    return [
+        Route("/_sim/say", control.say, methods=post),
+        Route("/_sim/received", reads.received),
+        Route("/_sim/wait", reads.received),
+        Route("/_sim/phone", reads.phone),
+        Route("/_sim/calls", reads.calls),
+        Route("/_sim/deliveries", reads.deliveries),
+        Route("/_sim/pending", reads.pending),
+        Route("/_sim/channels", control.register, methods=post),
+        Route("/_sim/channels", reads.channels),
+        Route("/_sim/people", control.people, methods=post),
+        Route("/_sim/chats", control.chats, methods=post),
+        Route("/_sim/deliver", control.deliver, methods=post),
+        Route("/_sim/batch", control.batch, methods=post),
+        Route("/_sim/batch/{batch}", reads.batch),
+        Route("/_sim/faults", control.add_fault, methods=post),
+        Route("/_sim/faults", reads.faults),
+        Route("/_sim/faults/{fault}", control.remove_fault, methods=["DELETE"]),
+        Route("/_sim/faults/{fault}", reads.fault),
+        Route("/_sim/release", control.release, methods=post),
+        Route("/_sim/reset", control.reset, methods=post),
+        Route("/_sim/model/script", control.script, methods=post),
+    ]
+
+
+class Server(uvicorn.Server):
+    """A server that ends at once: who waits for something is answered first."""
+
+    def __init__(self, app: Starlette) -> None:
+        self.app = app
+        config = uvicorn.Config(
+            app,
+            http=AbortableProtocol,
+            ws="none",
+            loop="uvloop",
+            lifespan="on",
+            access_log=False,
+            log_level="warning",
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=2,
+            backlog=2048,
+        )
+        super().__init__(config)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wake the long polls, then shut down."""
+        world: World = self.app.state.world
+        world.changes.close()
+        await super().shutdown(sockets)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a bound socket. Raises OSError where the port is taken."""
+    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    found.bind((host, port))
+    return found
+
+
+@contextlib.asynccontextmanager
+async def running_simulator(
+    *, host: str = "127.0.0.1", port: int = 0, state_file: Path | None = None
+) -> AsyncGenerator[SimulatorClient]:
+    """Run a simulator in a thread of its own on a real socket; yield the client of its control API."""
+    listener = listen(host, port)
+    origin = f"http://{host}:{listener.getsockname()[1]}"
+    server = Server(create_app(state_file))
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def serve() -> None:
+        try:
+            server.run(sockets=[listener])
+        finally:
+            loop.call_soon_threadsafe(ended.set)
+
+    thread = threading.Thread(target=serve, name="simulator", daemon=True)
+    thread.start()
+    # The socket listens from here on: the first request waits in its backlog until the server accepts.
+    listener.listen(2048)
+    async with SimulatorClient(origin) as client:
+        await client.health()
+        try:
+            yield client
+        finally:
+            server.should_exit = True
+            await ended.wait()
+            thread.join()
