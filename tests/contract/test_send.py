@@ -1,0 +1,172 @@
+"""Every platform's send against a scripted server: each way it can end is told apart, over real sockets."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+
+from adapters.base import Accepted, ChannelContext, ErrorClass, Refused, RenderedPart, SendRequest, SendResult, Unknown
+from adapters.registry import Platforms, platform_names
+from domain.message import ReplyAddress
+from tests.adapters.support import Drop, FakeServer, Reply, Stall
+from tests.contract.cases import CASES
+
+
+class ClaimGoneError(Exception):
+    """The claim ran out."""
+
+
+def nothing() -> None:
+    """A claim that still holds."""
+
+
+def part_request(thread: str | None = None, timeout_s: float = 5.0, *, as_plain: bool = False) -> SendRequest:
+    part = RenderedPart(body="<b>hi</b>", plain="hi")
+    return SendRequest(
+        ReplyAddress("5001", thread, "9"), part, "nonce-1", nothing, as_plain=as_plain, timeout_s=timeout_s
+    )
+
+
+async def send(
+    http: httpx2.AsyncClient, origin: str, platform: str, request: SendRequest, channel: ChannelContext | None = None
+) -> SendResult:
+    adapter = Platforms(http, {platform: origin}).get(platform)
+    return await adapter.send(channel or CASES[platform].channel(), request)
+
+
+@pytest.mark.parametrize("platform", platform_names())
+class TestSend:
+    async def test_accepted(self, http: httpx2.AsyncClient, server: FakeServer, platform: str) -> None:
+        server.will(Reply(200, CASES[platform].accepted))
+        assert await send(http, server.origin, platform, part_request()) == Accepted(CASES[platform].accepted_id)
+
+    @pytest.mark.parametrize("line", [Drop(), Stall(), Reply(200, {"ok": True}, cut_after=5), Reply(200, b"<html>"),
+                                      Reply(200, {"ok": True}), Reply(200, {}), Reply(200, []), Reply(204, b""),
+                                      Reply(500, {}), Reply(502, b"bad gateway"), Reply(503, {"ok": False})])  # fmt: skip
+    async def test_an_answer_that_does_not_say_is_unknown(
+        self, http: httpx2.AsyncClient, server: FakeServer, platform: str, line: Reply | Drop | Stall
+    ) -> None:
+        server.will(line)
+        result = await send(http, server.origin, platform, part_request(timeout_s=0.3))
+        assert isinstance(result, Unknown)
+        assert result.reason
+        assert len(server.received) == 1
+
+    async def test_no_connection_is_transient(self, http: httpx2.AsyncClient, platform: str) -> None:
+        result = await send(http, "http://127.0.0.1:1", platform, part_request())
+        assert isinstance(result, Refused)
+        assert result.error_class is ErrorClass.TRANSIENT
+
+    async def test_a_redirect_is_not_followed(
+        self, http: httpx2.AsyncClient, server: FakeServer, platform: str
+    ) -> None:
+        server.will(Reply(302, b"", {"Location": "/elsewhere"}))
+        result = await send(http, server.origin, platform, part_request())
+        assert isinstance(result, Refused)
+        assert (result.error_class, len(server.received)) == (ErrorClass.CHANNEL_BROKEN, 1)
+
+    async def test_a_claim_that_ran_out_sends_nothing(
+        self, http: httpx2.AsyncClient, server: FakeServer, platform: str
+    ) -> None:
+        def refuse() -> None:
+            raise ClaimGoneError
+
+        server.will(Reply(200, CASES[platform].accepted))
+        request = SendRequest(ReplyAddress("5001"), RenderedPart("a", "a"), "n", refuse)
+        with pytest.raises(ClaimGoneError):
+            await send(http, server.origin, platform, request)
+        assert server.received == []
+
+    @pytest.mark.parametrize("token", ["", "with space/../x", "ünïcode", "new\r\nline: x"])
+    async def test_an_impossible_token_breaks_nothing(
+        self, http: httpx2.AsyncClient, server: FakeServer, platform: str, token: str
+    ) -> None:
+        server.will(
+            Reply(401, {"ok": False, "error": "invalid_auth", "error_code": 401, "description": "Unauthorized"})
+        )
+        channel = ChannelContext("c", {**CASES[platform].credentials, "bot_token": token})
+        result = await send(http, server.origin, platform, part_request(), channel)
+        assert isinstance(result, Refused)
+        assert result.error_class is ErrorClass.CHANNEL_BROKEN
+
+    async def test_plain_text_is_sent_without_markup(
+        self, http: httpx2.AsyncClient, server: FakeServer, platform: str
+    ) -> None:
+        server.will(Reply(200, CASES[platform].accepted))
+        await send(http, server.origin, platform, part_request(as_plain=True))
+        assert server.received[0].json["text"] == "hi"
+
+
+def refusal(status: int, body: dict[str, object], headers: dict[str, str] | None = None) -> Reply:
+    return Reply(status, {"ok": False, **body}, headers or {})
+
+
+def telegram(status: int, description: str, **parameters: int) -> Reply:
+    body: dict[str, object] = {"error_code": status, "description": description}
+    return refusal(status, {**body, "parameters": parameters} if parameters else body)
+
+
+REFUSALS = [
+    ("telegram", telegram(429, "Too Many Requests: retry after 35", retry_after=35), ErrorClass.RATE_LIMITED, 35.0),
+    (
+        "telegram",
+        telegram(429, "Too Many Requests: retry after 9000", retry_after=9000),
+        ErrorClass.RATE_LIMITED,
+        9000.0,
+    ),
+    ("telegram", telegram(429, "Too Many Requests"), ErrorClass.RATE_LIMITED, 30.0),
+    (
+        "telegram",
+        telegram(400, "Bad Request: can't parse entities: Unsupported start tag"),
+        ErrorClass.BAD_MARKUP,
+        None,
+    ),
+    ("telegram", telegram(400, "Bad Request: chat not found"), ErrorClass.PERMANENT, None),
+    ("telegram", telegram(400, "Bad Request: message is too long"), ErrorClass.PERMANENT, None),
+    ("telegram", telegram(400, "Bad Request: something new"), ErrorClass.PERMANENT, None),
+    ("telegram", telegram(403, "Forbidden: bot was blocked by the user"), ErrorClass.PERMANENT, None),
+    ("telegram", telegram(401, "Unauthorized"), ErrorClass.CHANNEL_BROKEN, None),
+    ("telegram", telegram(404, "Not Found"), ErrorClass.CHANNEL_BROKEN, None),
+    ("telegram", telegram(409, "Conflict: terminated by other getUpdates request"), ErrorClass.CHANNEL_BROKEN, None),
+    ("telegram", Reply(413, b"<html>too large"), ErrorClass.PERMANENT, None),
+    ("slack", refusal(429, {"error": "ratelimited"}, {"Retry-After": "12"}), ErrorClass.RATE_LIMITED, 12.0),
+    ("slack", Reply(429, b"", {"Retry-After": "3"}), ErrorClass.RATE_LIMITED, 3.0),
+    ("slack", refusal(200, {"error": "ratelimited"}), ErrorClass.RATE_LIMITED, 30.0),
+    ("slack", refusal(200, {"error": "service_unavailable"}), ErrorClass.TRANSIENT, None),
+    ("slack", refusal(200, {"error": "request_timeout"}), ErrorClass.TRANSIENT, None),
+    ("slack", refusal(200, {"error": "invalid_auth"}), ErrorClass.CHANNEL_BROKEN, None),
+    ("slack", refusal(200, {"error": "token_revoked"}), ErrorClass.CHANNEL_BROKEN, None),
+    ("slack", refusal(200, {"error": "missing_scope", "needed": "chat:write"}), ErrorClass.CHANNEL_BROKEN, None),
+    ("slack", refusal(200, {"error": "channel_not_found"}), ErrorClass.PERMANENT, None),
+    ("slack", refusal(200, {"error": "not_in_channel"}), ErrorClass.PERMANENT, None),
+    ("slack", refusal(200, {"error": "msg_too_long"}), ErrorClass.PERMANENT, None),
+    ("slack", refusal(200, {"error": "something_new"}), ErrorClass.PERMANENT, None),
+    ("slack", refusal(400, {"error": "invalid_blocks"}), ErrorClass.PERMANENT, None),
+]
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(("platform", "line", "error_class", "wait_s"), REFUSALS)
+    async def test_classes(
+        self,
+        http: httpx2.AsyncClient,
+        server: FakeServer,
+        platform: str,
+        line: Reply,
+        error_class: ErrorClass,
+        wait_s: float | None,
+    ) -> None:
+        server.will(line)
+        result = await send(http, server.origin, platform, part_request())
+        assert isinstance(result, Refused)
+        assert (result.error_class, result.retry_after_s) == (error_class, wait_s)
+        assert result.code
+        assert result.message[0].isupper()
+        assert len(server.received) == 1
+
+    @pytest.mark.parametrize("error", ["internal_error", "fatal_error"])
+    async def test_slacks_own_breakdowns_may_have_posted(
+        self, http: httpx2.AsyncClient, server: FakeServer, error: str
+    ) -> None:
+        server.will(refusal(200, {"error": error}))
+        assert isinstance(await send(http, server.origin, "slack", part_request()), Unknown)
