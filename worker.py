@@ -16,6 +16,7 @@ from typing import Final
 
 import httpx2
 import structlog
+import uvloop
 from redis.asyncio import Redis
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker, WorkflowRunner
@@ -188,7 +189,7 @@ async def run(settings: Settings) -> None:
 
 def main() -> None:
     """Run the worker. Ends by os._exit, because the SDK can abort in the interpreter's own exit (sdk-python#300)."""
-    asyncio.run(run(Settings.load()))  # pyright: ignore[reportArgumentType]
+    uvloop.run(run(Settings.load()))  # pyright: ignore[reportArgumentType]
     os._exit(0)
 
 

@@ -65,7 +65,7 @@ def is_unavailable(error: BaseException) -> bool:
 class Database:
     """The engine of one process. Every way in is a transaction, committed when its block ends without an error."""
 
-    def __init__(self, url: str, *, pool_size: int = 10, max_overflow: int = 10) -> None:
+    def __init__(self, url: str, *, pool_size: int = 20, max_overflow: int = 0) -> None:
         self._engine: AsyncEngine = create_async_engine(
             async_url(url),
             pool_size=pool_size,
