@@ -6,12 +6,16 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from stack.paths import ROOT, VarDir
 from stack.process import Program
 from stack.service import Service, http_status
+
+
+if TYPE_CHECKING:
+    from db.session import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +48,16 @@ class PythonService(Service):
 
 
 class HttpService(PythonService):
-    """Ready when its address answers with a status that is good enough."""
+    """Ready when its address answers with success."""
 
-    def __init__(self, launch: Launch, name: str, argv: tuple[str, ...], *, ready_url: str, below: int = 300) -> None:
+    def __init__(self, launch: Launch, name: str, argv: tuple[str, ...], *, ready_url: str) -> None:
         super().__init__(launch, name, argv)
         self._ready_url = ready_url
-        self._below = below
         self.port = urlsplit(ready_url).port or 0
 
     async def probe(self, pid: int) -> bool:
         """Whether the address answers well."""
-        return 0 < await http_status(self._ready_url) < self._below
+        return 0 < await http_status(self._ready_url) < 300
 
 
 class WorkerService(PythonService):
@@ -63,6 +66,7 @@ class WorkerService(PythonService):
     def __init__(self, launch: Launch, argv: tuple[str, ...], database_url: str) -> None:
         super().__init__(launch, "worker", argv, grace_s=15.0)
         self._database_url = database_url
+        self._database: Database | None = None
 
     async def probe(self, pid: int) -> bool:
         """Whether a heartbeat of exactly this process is there."""
@@ -70,14 +74,18 @@ class WorkerService(PythonService):
         from db.session import Database
         from domain.errors import UnavailableError
 
-        database = Database(self._database_url, pool_size=1)
+        self._database = self._database or Database(self._database_url, pool_size=1)
         try:
-            async with database.open() as conn:
+            async with self._database.open() as conn:
                 return any(name.endswith(f":{pid}") for name in await heartbeats.live_queues(conn))
         except UnavailableError:
             return False
-        finally:
-            await database.close()
+
+    async def settle(self) -> None:
+        """Close the connection that the probe used."""
+        if self._database is not None:
+            await self._database.close()
+            self._database = None
 
 
 API: Final = (str(ROOT / "cli.py"), "api")
@@ -95,10 +103,10 @@ def worker(launch: Launch, database_url: str) -> Service:
 
 
 def simulator(launch: Launch, port: int) -> Service:
-    """Return the simulator; any answer will do, since what it serves at its root is not our concern."""
+    """Return the simulator, with a memory that survives its restarts."""
     state = str(launch.var.data("simulator") / "state.json")
     argv = ("-m", "simulator", "--host", "127.0.0.1", "--port", str(port), "--state-file", state)
-    return HttpService(launch, "simulator", argv, ready_url=f"http://127.0.0.1:{port}/", below=500)
+    return HttpService(launch, "simulator", argv, ready_url=f"http://127.0.0.1:{port}/_sim/health")
 
 
 def inherited() -> dict[str, str]:

@@ -34,7 +34,8 @@ class _Channel(BaseModel):
     id: str
     name: str
     platform: str
-    webhook_url: str
+    webhook_url: str = ""
+    """Only in the answer for one channel, not in the list."""
 
 
 def _telegram(secret: str) -> Mapping[str, str]:
@@ -92,12 +93,13 @@ async def channels(var: VarDir, state: StackState) -> str:
     import httpx2
 
     secret = StackKeys.keep(var).demo_channels
-    async with httpx2.AsyncClient(timeout=_LIMIT_S) as http:
+    async with httpx2.AsyncClient(timeout=_LIMIT_S, trust_env=False) as http:
         api = await _Api.login(http, state)
         found = {channel.platform: channel for channel in await api.channels() if channel.name.startswith(ACCOUNT)}
         for platform, credentials in SIMULATED.items():
             given = credentials(hashlib.sha256(f"{secret} {platform}".encode()).hexdigest()[:32])
-            channel = found.get(platform) or await api.create(platform, given)
+            known = found.get(platform)
+            channel = await api.show(known.id) if known else await api.create(platform, given)
             await api.register(channel, given)
             await api.connect(channel)
             state.demo_channels[platform] = DemoChannel(id=channel.id, webhook_url=channel.webhook_url)
@@ -127,6 +129,9 @@ class _Api:
     async def channels(self) -> list[_Channel]:
         items = (await self._call("GET", "/api/v1/chat/channels?per_page=100"))["items"]
         return [_Channel.model_validate(item) for item in cast("list[object]", items)]
+
+    async def show(self, channel_id: str) -> _Channel:
+        return _Channel.model_validate((await self._call("GET", f"/api/v1/chat/channels/{channel_id}"))["channel"])
 
     async def create(self, platform: str, credentials: Mapping[str, str]) -> _Channel:
         fields = {"name": f"{ACCOUNT} {platform}", "platform": platform, "credentials": credentials}

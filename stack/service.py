@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 from stack.process import Program, send_group, spawn, tail
 
-_PROBE_INTERVAL_S: Final = 0.05
+_FIRST_PROBE_S: Final = 0.03
+_SLOWEST_PROBE_S: Final = 0.25
+"""Asked at growing intervals: what starts at once is seen at once, what takes long keeps its processor."""
 
 
 class StartError(RuntimeError):
@@ -60,13 +62,15 @@ class Service(ABC):
 async def until_ready(service: Service, child: subprocess.Popen[bytes]) -> None:
     """Wait until the service answers. Raises StartError when its process ends first or the time is over."""
     deadline = time.monotonic() + service.start_limit_s
+    interval_s = _FIRST_PROBE_S
     while not await service.probe(child.pid):
         log = service.program().log
         if child.poll() is not None:
             raise StartError(f"{service.name} ended with status {child.returncode}; {log} ends:\n{tail(log)}")
         if time.monotonic() > deadline:
             raise StartError(f"{service.name} was not ready in {service.start_limit_s:.0f} s; {log} ends:\n{tail(log)}")
-        await asyncio.sleep(_PROBE_INTERVAL_S)
+        await asyncio.sleep(interval_s)
+        interval_s = min(interval_s * 1.25, _SLOWEST_PROBE_S)
 
 
 async def start(service: Service) -> subprocess.Popen[bytes]:

@@ -50,7 +50,7 @@ class Standing:
 
 async def _health(state: StackState) -> _Health:
     try:
-        async with httpx2.AsyncClient(timeout=_LIMIT_S) as http:
+        async with httpx2.AsyncClient(timeout=_LIMIT_S, trust_env=False) as http:
             answer = await http.get(f"{state.api_url}/api/v1/health")
             return _Answer.model_validate(answer.json()).data
     except (httpx2.HTTPError, ValueError):

@@ -117,6 +117,9 @@ class Supervisor:
         except StartError as error:
             self._report.fail(item.title, str(error))
             raise
+        except Exception as error:
+            self._report.fail(item.title, f"{type(error).__name__}: {error}")
+            raise StartError(item.title) from error
         self._report.done(item.title, f"{detail}  {time.monotonic() - began:.1f} s".strip())
 
     async def _watch(self) -> None:
