@@ -194,7 +194,7 @@ def _fill(filling: _Filling, items: list[_Unit | Enter | Leave], index: int) -> 
             if not filling.add(item):
                 if best:
                     return _choose(best, filling.limit)
-                items[index : index + 1] = _cut_up(item, filling.dialect)
+                items[index : index + 1] = _cut_up(item, filling.dialect, filling.limit)
                 continue
             if item.cut and not item.space:
                 best[item.cut] = filling.place(index + 1)
@@ -202,13 +202,16 @@ def _fill(filling: _Filling, items: list[_Unit | Enter | Leave], index: int) -> 
     return filling.place(index)
 
 
-def _cut_up(unit: _Unit, dialect: Dialect) -> list[_Unit | Enter | Leave]:
+def _cut_up(unit: _Unit, dialect: Dialect, limit: int) -> list[_Unit | Enter | Leave]:
+    """Cut what is longer than a part between its clusters; in runs of some, for one at a time is slow."""
     pieces = list(clusters(unit.text or unit.body))
-    if len(pieces) < 2 or (unit.body and not unit.text and not unit.space):
+    if len(pieces) < 2 or not (unit.text or unit.space):
         raise CannotSplitError
+    step = max(1, min(limit // 64, len(pieces) // 2))
+    runs = ["".join(pieces[start : start + step]) for start in range(0, len(pieces), step)]
     if unit.space:
-        return [_Unit(piece, piece, cut=Cut.HARD, space=True) for piece in pieces]
-    return [_Unit(dialect.escape(piece), dialect.escape_plain(piece), Cut.HARD, text=piece) for piece in pieces]
+        return [_Unit(run, run, cut=Cut.HARD, space=True) for run in runs]
+    return [_Unit(dialect.escape(run), dialect.escape_plain(run), Cut.HARD, text=run) for run in runs]
 
 
 def _choose(best: dict[Cut, _Place], limit: int) -> _Place:
