@@ -81,10 +81,10 @@ class TestSubscribe:
             for _ in range(3):
                 await client.send(command="subscribe", identifier=name)
             await until(lambda: cable.shelf.asked == 1)
-            await client.socket.ping()
+            await (await client.socket.ping())  # its pong comes after the repeats were taken in
             cable.shelf.free.set()
             assert await client.next() == rejected(name)
-            assert [frame for frame in await client.settled() if frame != rejected(name)] == []
+            assert await client.settled() == []
 
     async def test_trying_again_after_a_rejection_is_judged_anew(self, cable: Cable) -> None:
         session_id = uuid4()
