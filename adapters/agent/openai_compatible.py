@@ -61,8 +61,11 @@ class OpenAICompatibleModel:
             UserError,
         )
         from pydantic_ai.models.openai import OpenAIChatModel
+        from pydantic_ai.profiles.openai import OpenAIModelProfile
 
-        model = OpenAIChatModel(request.model, provider=self._provider)
+        # A stream that ends without its finish reason was cut off, and half an answer is none.
+        profile = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
+        model = OpenAIChatModel(request.model, provider=self._provider, profile=profile)
         try:
             async with model_request_stream(
                 model,
@@ -99,13 +102,10 @@ async def _deltas(response: StreamedResponse) -> AsyncIterator[str]:
 
 
 def _rest(response: StreamedResponse) -> Iterator[ModelEvent]:
-    """Return the finished tool calls and the usage. Raises ModelError where the answer broke off."""
+    """Return the finished tool calls and the usage."""
     from pydantic_ai.messages import ToolCallPart
 
     whole = response.get()
-    if whole.finish_reason is None:
-        # The last chunk always carries it; without it the connection ended early, and half an answer is none.
-        raise ModelError("The model's answer broke off", retryable=True)
     for part in whole.parts:
         if isinstance(part, ToolCallPart):
             yield ToolCall(part.tool_call_id, part.tool_name, part.args_as_json_str())
