@@ -26,14 +26,15 @@ reset: ## stop and wipe var/: databases, logs, secrets
 venv: ## create or refresh .venv from the pinned, hashed requirements
 	@sum=$$(cat requirements-dev.txt | $(PYTHON) -c 'import hashlib,sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest(), sys.version_info[:2])'); \
 	if [ "$$(cat $(STAMP) 2>/dev/null)" != "$$sum" ]; then \
+		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=..."; exit 1; }; \
+		[ -n "$$TEMPORAL_ADDRESS" ] || $(PYTHON) stack/temporal_binary.py >/dev/null 2>&1 & \
 		echo "installing the pinned packages into $(VENV) (about a minute)"; \
 		[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV); \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt && \
 		echo "$$sum" > $(STAMP); \
 	fi
-	@printf '#!%s\nimport sys\nsys.path.insert(0, %s)\nfrom cli import main\nmain()\n' \
-		"$(CURDIR)/$(BIN)/python" "'$(CURDIR)'" > $(BIN)/powernode.new && chmod +x $(BIN)/powernode.new && \
-		mv $(BIN)/powernode.new $(BIN)/powernode
+	@printf '#!/bin/sh\nexec "%s/python" "%s/cli.py" "$$@"\n' "$(CURDIR)/$(BIN)" "$(CURDIR)" > $(BIN)/powernode.new && \
+		chmod +x $(BIN)/powernode.new && mv $(BIN)/powernode.new $(BIN)/powernode
 
 check: venv ## format, lint, types, import contracts, generated files, house rules
 	$(BIN)/ruff format --check .

@@ -121,6 +121,15 @@ class StackSettings(BaseSettings):
         except ValidationError as error:
             raise SettingsError(explain(cls, error)) from None
 
+    def temporal_connect(self) -> ClientConnectConfig:
+        """Return the arguments for `temporalio.client.Client.connect`: address, namespace, TLS and key."""
+        from temporalio.envconfig import ClientConfig  # here, because it takes as long to load as all the rest
+
+        config = ClientConfig.load_client_connect_config()
+        config["target_host"] = self.temporal_address or config.get("target_host") or "127.0.0.1:7233"
+        config["namespace"] = config.get("namespace") or self.temporal_namespace
+        return config
+
     def owner_url(self) -> str | None:
         """Return the URL of the role that migrates, or None where the stack brings its own Postgres."""
         url = self.database_owner_url or self.database_url
@@ -154,6 +163,18 @@ class Settings(StackSettings):
     queues: Names = Field(
         default=("chat",), description="Task queues that this worker serves, separated by commas; `all` for every one."
     )
+    chat_queue: str = Field(
+        "chat",
+        pattern=r"^[A-Za-z0-9_.-]{1,100}$",
+        description="Name of the sessions' task queue, from which the others' names are made; the same for api and "
+        "workers, and another one for each installation that shares a Temporal namespace.",
+    )
+    claim_s: float = Field(
+        20.0,
+        ge=1,
+        le=120,
+        description="Seconds that a worker has to send one part; a quarter of it later its outcome counts as unknown.",
+    )
     task_queues: Literal["single", "split"] = Field(
         default="single",
         description="`single`: turns and deliveries share the session's queue (lowest latency); `split`: a queue per "
@@ -174,15 +195,6 @@ class Settings(StackSettings):
         pattern=r"^[a-z][a-z0-9_.]*(=(kill|stop))?$",
         description="Tests only: `name[=kill|stop]`, where the process ends or stops itself.",
     )
-
-    def temporal_connect(self) -> ClientConnectConfig:
-        """Return the arguments for `temporalio.client.Client.connect`: address, namespace, TLS and key."""
-        from temporalio.envconfig import ClientConfig  # here, because it takes as long to load as all the rest
-
-        config = ClientConfig.load_client_connect_config()
-        config["target_host"] = self.temporal_address or config.get("target_host") or "127.0.0.1:7233"
-        config["namespace"] = config.get("namespace") or self.temporal_namespace
-        return config
 
     def credentials_keys(self) -> list[str]:
         """Return the keys for channel credentials; the first one seals."""

@@ -13,7 +13,6 @@ from stack.paths import ROOT, VarDir
 from stack.process import Program
 from stack.service import Service, http_status
 
-
 if TYPE_CHECKING:
     from db.session import Database
 
