@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -83,10 +84,9 @@ class TestStream:
             ChatMessage(Role.TOOL, "12:00", tool_call_id="call_1"),
         )
         await ask(http, server, messages=history)
-        sent = server.received[0].json["messages"]
-        assert isinstance(sent, list)
+        sent = cast("list[dict[str, Any]]", server.received[0].json["messages"])
         assert sent[2]["tool_calls"][0]["id"] == "call_1"
-        function: dict[str, str] = sent[2]["tool_calls"][0]["function"]
+        function = sent[2]["tool_calls"][0]["function"]
         assert (function["name"], json.loads(function["arguments"])) == ("current_time", {"timezone": "UTC"})
         assert sent[3] == {"role": "tool", "tool_call_id": "call_1", "content": "12:00"}
 
