@@ -139,10 +139,11 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a bound socket. Raises OSError where the port is taken."""
+    """Return a listening socket; requests wait in its backlog until a server accepts. Raises OSError for a taken port."""
     found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     found.bind((host, port))
+    found.listen(2048)
     return found
 
 
@@ -165,8 +166,6 @@ async def running_simulator(
 
     thread = threading.Thread(target=serve, name="simulator", daemon=True)
     thread.start()
-    # The socket listens from here on: the first request waits in its backlog until the server accepts.
-    listener.listen(2048)
     async with SimulatorClient(origin) as client:
         await client.health()
         try:

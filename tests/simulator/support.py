@@ -1,0 +1,128 @@
+"""A webhook receiver on a real socket that answers as it is told, and small names for what tests say often."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import orjson
+
+from simulator.client import SimulatorClient
+
+HOLD: tuple[int, dict[str, str], bytes] = (-1, {}, b"")
+"""Answer only when `Hook.gate` is set."""
+
+
+def failure(status: int = 500, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    return status, {name.replace("_", "-"): value for name, value in headers.items()}, b""
+
+
+@dataclass
+class Request:
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return orjson.loads(self.body)
+
+
+@dataclass
+class Hook:
+    """Answers `answers` one after the other, then `usual`."""
+
+    url: str = ""
+    answers: deque[tuple[int, dict[str, str], bytes]] = field(default_factory=deque)
+    usual: tuple[int, dict[str, str], bytes] = (200, {}, b"")
+    requests: list[Request] = field(default_factory=list)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    _came: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def wait(self, count: int) -> list[Request]:
+        async with asyncio.timeout(30), self._came:
+            await self._came.wait_for(lambda: len(self.requests) >= count)
+        return self.requests
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                headers = {
+                    name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)
+                }
+                body = await reader.readexactly(int(headers.get("content-length", "0")))
+                writer.write(await self._answer(Request(headers, body)))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(self, request: Request) -> bytes:
+        answer = self.answers.popleft() if self.answers else self.usual
+        async with self._came:
+            self.requests.append(request)
+            self._came.notify_all()
+        if answer is HOLD:
+            await self.gate.wait()
+            answer = self.usual
+        status, headers, body = answer
+        lines = [f"HTTP/1.1 {status} Said", f"content-length: {len(body)}", *(f"{k}: {v}" for k, v in headers.items())]
+        return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+@asynccontextmanager
+async def running_hook() -> AsyncGenerator[Hook]:
+    hook = Hook()
+    server = await asyncio.start_server(hook.serve, "127.0.0.1", 0)
+    hook.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+    try:
+        yield hook
+    finally:
+        hook.gate.set()
+        server.close()
+
+
+@dataclass
+class Bot:
+    """One registered channel and its calls, as an adapter would make them."""
+
+    sim: SimulatorClient
+    http: httpx2.AsyncClient
+    name: str
+    token: str
+    secret: str
+    hook: Hook
+
+    async def call(self, method: str, **args: Any) -> dict[str, Any]:
+        return (await self.raw(method, **args)).json()
+
+    async def raw(self, method: str, **args: Any) -> httpx2.Response:
+        if self.token.startswith("xoxb"):
+            headers = {"Authorization": f"Bearer {self.token}"}
+            return await self.http.post(f"{self.sim.origin}/api/{method}", json=args, headers=headers)
+        return await self.http.post(f"{self.sim.origin}/bot{self.token}/{method}", json=args)
+
+    async def chat_with(self, person: str) -> str:
+        return (await self.sim.post("people", {"channel": self.name, "name": person}))["chat"]
+
+    async def register(self, **options: Any) -> None:
+        secret = "signing_secret" if self.token.startswith("xoxb") else "webhook_secret"
+        platform = "slack" if self.token.startswith("xoxb") else "telegram"
+        await self.sim.register(
+            platform, self.name, self.hook.url, {"bot_token": self.token, secret: self.secret}, **options
+        )
+
+
+async def new_bot(sim: SimulatorClient, http: httpx2.AsyncClient, hook: Hook, platform: str, **options: Any) -> Bot:
+    mark = uuid4()
+    token = f"xoxb-{mark.hex}" if platform == "slack" else f"{mark.int % 10**9 + 1}:{mark.hex}"
+    bot = Bot(sim, http, f"{platform}-{mark.hex[:8]}", token, f"secret-{mark.hex}", hook)
+    await bot.register(**options)
+    return bot
