@@ -36,6 +36,7 @@ from adapters.models import AgentModels
 from adapters.registry import Platforms, platform_names
 from config import Settings
 from db.credentials import CredentialBox
+from db.deliveries import Claims
 from db.session import Database
 from realtime.client import redis_client
 from realtime.publish import Publisher
@@ -114,16 +115,18 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
         sessions=SessionActivities(db, dispatcher, queues),
         agent=AgentActivities(db, models, publisher),
         messages=MessageActivities(db, platforms, dispatcher),
-        delivery=DeliveryActivities(db, channels, SendLimiter(redis), dispatcher, failpoints),
+        delivery=DeliveryActivities(db, channels, SendLimiter(redis), dispatcher, failpoints, Claims(settings.claim_s)),
     )
 
 
 def task_queues(settings: Settings) -> tuple[TaskQueues, list[str]]:
     """Return the mapping of work to queues, and which of them this worker serves."""
-    queues = TaskQueues(split=settings.task_queues == "split")
+    queues = TaskQueues(settings.chat_queue, split=settings.task_queues == "split")
     everything = queues.all(platform_names())
     serves = list(settings.queues)
-    if serves == ["all"] or (serves == ["chat"] and not queues.split):
+    if serves in (["all"], ["chat"]) and not queues.split:
+        return queues, [queues.chat]
+    if serves == ["all"]:
         return queues, everything
     unknown = sorted(set(serves) - set(everything))
     if unknown:

@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, TypeVar
 from uuid import UUID
@@ -37,7 +37,7 @@ from adapters.base import (
     Unknown,
 )
 from db import deliveries
-from db.deliveries import CLAIM_S, Outgoing, PartRow
+from db.deliveries import Claims, Outgoing, PartRow
 from db.session import Database
 from domain.channel import AmbiguousPolicy
 from domain.errors import UnavailableError
@@ -92,6 +92,7 @@ class DeliveryActivities:
     limiter: SendLimiter
     dispatcher: Dispatcher
     failpoints: Failpoints
+    claims: Claims = field(default_factory=Claims)
 
     @activity.defn
     async def deliver(self, request: DeliverInput) -> DeliverResult:
@@ -127,19 +128,19 @@ class DeliveryActivities:
         account_id = UUID(request.ref.account_id)
         paused = await self.limiter.wait_s(UUID(request.ref.channel_id))
         # Armed before the claim: our own clock is never later than the row's.
-        deadline = time.monotonic() + CLAIM_S
+        deadline = time.monotonic() + self.claims.hold_s
         aggregate, claim_id = None, None
         async with self.db.account(account_id) as conn:
             message = await deliveries.load(conn, UUID(request.message.message_id), request.message.generation)
             if message is None:
                 return None
-            step = _decide(message, paused)
+            step = _decide(message, paused, self.claims)
             if isinstance(step, tuple):
                 message_id = UUID(request.message.message_id)
                 await deliveries.kill_rest(conn, message_id, request.message.generation, step)
                 aggregate = await deliveries.publish(conn, account_id, UUID(request.ref.session_id), message_id)
             elif isinstance(step, PartRow):
-                claim_id = await deliveries.claim(conn, step.id)
+                claim_id = await deliveries.claim(conn, step.id, self.claims.hold_s)
         if aggregate is not None:
             self.dispatcher.notify(aggregate)
             return None
@@ -210,7 +211,7 @@ class DeliveryActivities:
             return await self._settle(request, claimed, PartStatus.SENT, platform_id=looked.platform_message_id)
         # It may still be on its way: ask again when this claim's deadline is certainly over.
         await self._persist(lambda: self._hold(claimed, error))
-        return Wait(max(0.1, claimed.deadline - time.monotonic()) + deliveries.GRACE_S, "ambiguous")
+        return Wait(max(0.1, claimed.deadline - time.monotonic()) + self.claims.grace_s, "ambiguous")
 
     async def _resolve(self, request: DeliverInput, claimed: Claimed) -> Wait | bool:
         """Find out about an attempt that left no result: its worker died, or its answer was lost."""
@@ -227,7 +228,7 @@ class DeliveryActivities:
         first = claimed.part.first_attempt_at or claimed.message.at
         if claimed.message.at - first > LOOK_UP_FOR:
             return await self._settle(request, claimed, PartStatus.UNKNOWN, error=(error[0], looked.reason))
-        return Wait(max(looked.retry_after_s or 0.0, CLAIM_S + deliveries.GRACE_S), "ambiguous")
+        return Wait(max(looked.retry_after_s or 0.0, self.claims.hold_s + self.claims.grace_s), "ambiguous")
 
     async def _without_lookup(self, request: DeliverInput, claimed: Claimed, error: tuple[str, str]) -> Wait | bool:
         adapter, _ = self.channels.open(claimed.message.channel)
@@ -294,11 +295,11 @@ def _lookup(claimed: Claimed) -> LookupRequest:
     return LookupRequest(_address(claimed.message.reply_to), claimed.part.nonce, since)
 
 
-def _decide(message: Outgoing, paused_s: float) -> PartRow | Wait | tuple[str, str] | None:
+def _decide(message: Outgoing, paused_s: float, claims: Claims) -> PartRow | Wait | tuple[str, str] | None:
     """Choose the next part to claim, or the wait, or the error that ends the rest; None when all is settled."""
     for part in message.parts:
         if part.status is PartStatus.ATTEMPTING:
-            due = deliveries.ambiguous_at(part)
+            due = claims.ambiguous_at(part)
             left = 0.0 if due is None else (due - message.at).total_seconds()
             return Wait(left, "ambiguous") if left > 0 else part
         if part.status is PartStatus.QUEUED:

@@ -17,7 +17,6 @@ from temporalio.client import Client
 
 from activities.channels import ChannelDesk
 from activities.dispatch import Dispatcher
-from activities.queues import TaskQueues
 from adapters.registry import Platforms
 from api.arrival_limit import ArrivalLimit
 from api.failures import Failures, client_ip
@@ -83,7 +82,7 @@ def build(settings: Settings) -> Services:
     publisher = Publisher(redis)
     box = CredentialBox(settings.credentials_keys())
     temporal: list[Client] = []
-    dispatcher = Dispatcher(db, lambda: temporal[0] if temporal else None, publisher, task_queue=TaskQueues().chat)
+    dispatcher = Dispatcher(db, lambda: temporal[0] if temporal else None, publisher, task_queue=settings.chat_queue)
     channels = ChannelDesk(db, platforms, box, dispatcher)
     return Services(
         settings=settings,

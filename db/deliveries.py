@@ -21,10 +21,6 @@ from db.outbox import Aggregate
 from db.receipts import apply_parked
 from domain.message import PartStatus
 
-CLAIM_S: Final = 20
-"""How long a claim holds; the worker's own monotonic deadline, armed before the claim, is never later."""
-GRACE_S: Final = 5
-"""How long after its deadline a claim without a result is taken to be ambiguous."""
 
 _LOAD: Final = text(
     """
@@ -69,6 +65,22 @@ _KILL_REST: Final = text(
     WHERE message_id = :message_id AND generation = :generation AND status = 'queued'
     """
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """How long a claim holds, in seconds. The worker's own monotonic deadline, armed before the claim, is never later."""
+
+    hold_s: float = 20.0
+
+    @property
+    def grace_s(self) -> float:
+        """How long after its deadline a claim without a result is taken to be ambiguous."""
+        return self.hold_s / 4
+
+    def ambiguous_at(self, part: PartRow) -> datetime | None:
+        """Return when a claimed part without a result becomes ambiguous."""
+        return None if part.deadline_at is None else part.deadline_at + timedelta(seconds=self.grace_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +162,10 @@ async def load(conn: AsyncConnection, message_id: UUID, generation: int) -> Outg
     return Outgoing(found, channel, first.reply_to, first.at, _barred(first))
 
 
-async def claim(conn: AsyncConnection, part_id: UUID) -> UUID:
+async def claim(conn: AsyncConnection, part_id: UUID, hold_s: float) -> UUID:
     """Take a part for sending, under the session's lock. Returns the claim's id."""
     claim_id = uuid4()
-    await conn.execute(_CLAIM, {"id": part_id, "claim_id": claim_id, "claim_s": CLAIM_S})
+    await conn.execute(_CLAIM, {"id": part_id, "claim_id": claim_id, "claim_s": hold_s})
     return claim_id
 
 
@@ -236,8 +248,3 @@ async def publish(conn: AsyncConnection, account_id: UUID, session_id: UUID, mes
     """Tell the readers how a message stands."""
     lock = await parts.lock_session(conn, session_id)
     return await parts.publish_message(conn, account_id, session_id, message_id, lock)
-
-
-def ambiguous_at(part: PartRow) -> datetime | None:
-    """Return when a claimed part without a result becomes ambiguous."""
-    return None if part.deadline_at is None else part.deadline_at + timedelta(seconds=GRACE_S)

@@ -45,6 +45,7 @@ class Wish:
     rate: int = 1000
     role: Role = Role.OWNER
     password_hash: str = PASSWORD_HASH
+    provider: str = "local"
 
 
 async def make_tenant(owner_url: str, wish: Wish | None = None) -> Tenant:
@@ -59,7 +60,7 @@ async def make_tenant(owner_url: str, wish: Wish | None = None) -> Tenant:
             conn, account_id, email=email, name="Olga", password_hash=wanted.password_hash, role=wanted.role
         )
         agent_id = await accounts.create_agent(
-            conn, account_id, name="Ada", slug="ada", provider="local", model="local", tools=wanted.tools
+            conn, account_id, name="Ada", slug="ada", provider=wanted.provider, model="local", tools=wanted.tools
         )
         await conn.execute(
             text(
@@ -85,7 +86,9 @@ async def make_tenant(owner_url: str, wish: Wish | None = None) -> Tenant:
     return Tenant(account_id, user_id, agent_id, channel_id, token, email)
 
 
-def inbound(number: int, *, chat: str = "c1", said: str | None = None, kind: EventKind = EventKind.MESSAGE) -> InboundEvent:
+def inbound(
+    number: int, *, chat: str = "c1", said: str | None = None, kind: EventKind = EventKind.MESSAGE
+) -> InboundEvent:
     """Return an inbound message as an adapter would make it."""
     return InboundEvent(
         dedup_key=f"u:{chat}:{number}:{kind}",

@@ -49,9 +49,7 @@ class TestLogin:
         person = await login()
         for _ in range(10):
             await anybody.post("/api/v1/auth/login", json={"email": "x@example.org", "password": "no"})
-        answer = await anybody.post(
-            "/api/v1/auth/login", json={"email": person.tenant.email, "password": PASSWORD}
-        )
+        answer = await anybody.post("/api/v1/auth/login", json={"email": person.tenant.email, "password": PASSWORD})
         assert answer.status_code == 429
         assert answer.json()["code"] == "RATE_LIMITED"
         assert int(answer.headers["Retry-After"]) > 0

@@ -28,9 +28,7 @@ def calls() -> list[tuple[str, APIRoute]]:
     return [(method, route) for route in api_routes(ROUTERS) for method in sorted(route.methods - {"HEAD"})]
 
 
-async def call(
-    client: httpx2.AsyncClient, method: str, route: APIRoute, ids: dict[str, UUID]
-) -> httpx2.Response:
+async def call(client: httpx2.AsyncClient, method: str, route: APIRoute, ids: dict[str, UUID]) -> httpx2.Response:
     path = re.sub(r"{(\w+)}", lambda found: str(ids.get(found[1], uuid4())), route.path)
     body = BODIES.get(route.path, {}) if method in {"POST", "PUT", "PATCH"} else None
     return await client.request(method, path, json=body)

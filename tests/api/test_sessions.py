@@ -27,9 +27,7 @@ class TestSend:
         person = await login()
         session_id, _, _ = await talk(app, person)
         body = {"content": "once", "client_id": "c-1"}
-        answers = await asyncio.gather(
-            *(person.post(f"/chat/sessions/{session_id}/messages", body) for _ in range(5))
-        )
+        answers = await asyncio.gather(*(person.post(f"/chat/sessions/{session_id}/messages", body) for _ in range(5)))
         assert len({answer.json()["data"]["message"]["id"] for answer in answers}) == 1
 
     async def test_refuses_blank_text(self, app: FastAPI, login: Login) -> None:
@@ -45,9 +43,7 @@ class TestTakeOver:
         session_id, _, _ = await talk(app, person)
         version = (await person.get(f"/chat/sessions/{session_id}")).json()["data"]["session"]["owner_version"]
         body = {"owner_version": version}
-        answers = await asyncio.gather(
-            *(person.post(f"/chat/sessions/{session_id}/take_over", body) for _ in range(5))
-        )
+        answers = await asyncio.gather(*(person.post(f"/chat/sessions/{session_id}/take_over", body) for _ in range(5)))
         assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409]
         session = (await person.get(f"/chat/sessions/{session_id}")).json()["data"]["session"]
         assert (session["owner"], session["owner_user_id"]) == ("human", str(person.tenant.user_id))

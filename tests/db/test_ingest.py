@@ -72,14 +72,18 @@ class TestRecordInbound:
         result = await record(database, tenant, [inbound(1), inbound(2)])
         assert result is not None
         assert result.fresh == 1
-        assert [row.content for row in await rows(database, tenant, "SELECT content FROM chat_messages ORDER BY 1")] == [
+        assert [
+            row.content for row in await rows(database, tenant, "SELECT content FROM chat_messages ORDER BY 1")
+        ] == [
             "hello 1",
             "hello 2",
         ]
 
     async def test_numbers_have_no_gap_whoever_comes_first(self, database: Database, tenant: Tenant) -> None:
         await asyncio.gather(*(record(database, tenant, [inbound(n)]) for n in range(1, 41)))
-        numbers = [r.arrival_no for r in await rows(database, tenant, "SELECT arrival_no FROM chat_messages ORDER BY 1")]
+        numbers = [
+            r.arrival_no for r in await rows(database, tenant, "SELECT arrival_no FROM chat_messages ORDER BY 1")
+        ]
         sequence = [r.n for r in await rows(database, tenant, "SELECT sequence_number n FROM ai_messages ORDER BY 1")]
         assert numbers == sequence == list(range(1, 41))
 

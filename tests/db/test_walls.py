@@ -56,13 +56,13 @@ class TestRowLevelSecurity:
         with pytest.raises(DBAPIError, match="foreign key"):
             async with owner.open() as conn:
                 await conn.execute(
-                    text(f"UPDATE chat_channels SET default_agent_id = '{foreign.agent_id}' WHERE id = '{own.channel_id}'")
+                    text(
+                        f"UPDATE chat_channels SET default_agent_id = '{foreign.agent_id}' WHERE id = '{own.channel_id}'"
+                    )
                 )
         await owner.close()
 
-    async def test_a_pooled_connection_forgets_the_account(
-        self, database_urls: DatabaseUrls
-    ) -> None:
+    async def test_a_pooled_connection_forgets_the_account(self, database_urls: DatabaseUrls) -> None:
         own = await make_tenant(database_urls.owner)
         one = Database(database_urls.app, pool_size=1, max_overflow=0)
         async with one.account(own.account_id) as conn:
@@ -81,9 +81,7 @@ class TestMigrations:
     async def test_make_exactly_the_tables_of_the_metadata(self, database_urls: DatabaseUrls) -> None:
         engine = create_async_engine(async_url(database_urls.owner))
         async with engine.connect() as conn:
-            difference = await conn.run_sync(
-                lambda sync: compare_metadata(MigrationContext.configure(sync), metadata)
-            )
+            difference = await conn.run_sync(lambda sync: compare_metadata(MigrationContext.configure(sync), metadata))
             head = await conn.run_sync(
                 lambda sync: ScriptDirectory.from_config(alembic_config(sync)).get_current_head()
             )
