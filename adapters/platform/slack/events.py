@@ -58,7 +58,8 @@ def _written(context: Context, envelope: Envelope, event: SlackEvent) -> Inbound
     where = _where(event, event)
     item = _filled(context, context.item(EventKind.MESSAGE, where, event.ts), event)
     mentioned = event.type == "app_mention" or _names_us(context, event.text or "")
-    addressed = mentioned or where.direct or context.all_in_groups or _in_our_thread(context, event)
+    addressed_anyway = mentioned or where.direct or context.all_in_groups
+    addressed = addressed_anyway or _answers_in_thread(event)
     ignored = item.ignored or (None if addressed else "not addressed to us")
     # Only what opens a turn may take the key that the twin event will come under.
     prefix = "n" if ignored else "m"
@@ -67,6 +68,7 @@ def _written(context: Context, envelope: Envelope, event: SlackEvent) -> Inbound
         dedup_key=f"{prefix}:{envelope.team_id}:{where.channel}:{event.ts}",
         mentioned_us=mentioned and not where.direct,
         ignored=ignored,
+        metadata=_thread_metadata(context, event, addressed_anyway),
     )
 
 
@@ -74,12 +76,18 @@ def _names_us(context: Context, text: str) -> bool:
     return context.own_user is not None and context.own_user in mentioned_users(text)
 
 
-def _in_our_thread(context: Context, event: SlackEvent) -> bool:
+def _answers_in_thread(event: SlackEvent) -> bool:
     """Whether it is a reply in a thread, and not one that calls somebody else."""
     if event.thread_ts is None or event.thread_ts == event.ts:
         return False
     # A mention that is not (or cannot be known to be) ours: if it is ours, the twin event says so.
     return not mentioned_users(event.text or "")
+
+
+def _thread_metadata(context: Context, event: SlackEvent, addressed_anyway: bool) -> dict[str, str]:
+    """Mark a reply that concerns us only where we already take part: no payload says in which threads we do."""
+    ours = event.parent_user_id is not None and event.parent_user_id == context.own_user
+    return {} if addressed_anyway or ours or not _answers_in_thread(event) else {"only_in_known_session": "true"}
 
 
 def _filled(context: Context, item: InboundEvent, message: SlackMessage) -> InboundEvent:

@@ -62,6 +62,7 @@ class SlackEvent(SlackMessage):
     channel_type: str | None = None
     event_ts: str | None = None
     deleted_ts: str | None = None
+    parent_user_id: str | None = None
     message: SlackMessage | None = None
     previous_message: SlackMessage | None = None
     reaction: str | None = None
