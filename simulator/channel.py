@@ -103,6 +103,19 @@ class Channel:
         kind = kind or "supergroup"
         return self._chat(names.telegram_chat_id(reference, kind), reference, kind)
 
+    def reached_chat(self, chat_id: str) -> Chat | None:
+        """Return the chat that a bot's call names by id; in an open world it is made when it is not known."""
+        found = self.chats.get(chat_id)
+        if found is None and self.options.open_world:
+            private = chat_id.startswith("D") if self.platform == "slack" else not chat_id.startswith("-")
+            kind = "private" if private else "channel" if self.platform == "slack" else "supergroup"
+            found = self._chat(chat_id, chat_id, kind)
+        return found
+
+    def knows_message(self, chat_id: str, message_id: str) -> bool:
+        """Return whether a bot may refer to the message."""
+        return self.options.open_world or self.message(chat_id, message_id) is not None
+
     def _chat(self, chat_id: str, name: str, kind: str) -> Chat:
         found = self.chats.get(chat_id)
         if found is None:

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from simulator.log import Changes
 from simulator.records import Call
@@ -47,7 +47,7 @@ class FaultInput(BaseModel):
     kind: FaultKind
     times: int | None = 1
     """How many calls it hits; None: all."""
-    every: int = 1
+    every: int = Field(default=1, ge=1)
     """Hits every k-th matching call."""
     skip: int = 0
     """Lets this many matching calls pass first."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Platform = Literal["telegram", "slack"]
 Json = dict[str, object]
@@ -20,7 +20,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    time_factor: float = 1.0
+    time_factor: float = Field(default=1.0, gt=0)
     """Every waiting time of the redelivery schedule is divided by this."""
     persistent: bool = False
     """Test aid, no platform does it: redeliver until 2xx, never give up."""
@@ -30,6 +30,8 @@ class Options(BaseModel):
     """Enforce the rate limits on sends with 429."""
     privacy_mode: bool = False
     """Telegram: in groups, deliver only commands, mentions and replies to the bot (the platform's own default is on)."""
+    open_world: bool = False
+    """Test aid: chats, threads and messages that nobody has seen are taken for real, as recorded payloads need it."""
     ack_timeout_s: float | None = None
     """How long a webhook may take; default 3 s (Slack) or 60 s (Telegram). Not divided by time_factor."""
 

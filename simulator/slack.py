@@ -111,9 +111,9 @@ class SlackApi:
         )
 
     def _post_message(self, channel: Channel, args: Args) -> Answer:
-        chat = _chat(channel, args)
+        chat = self._chat(channel, args)
         thread = args.text("thread_ts") or None
-        if thread is not None and channel.message(chat.id, thread) is None:
+        if thread is not None and not channel.knows_message(chat.id, thread):
             raise SlackError("thread_not_found")
         if channel.options.flood_control:
             wait_s = self._flood.wait_s(channel.name, "slack", chat, time.monotonic())
@@ -143,7 +143,7 @@ class SlackApi:
         return message
 
     def _update(self, channel: Channel, args: Args) -> Answer:
-        chat = _chat(channel, args)
+        chat = self._chat(channel, args)
         message = _own(channel, chat, args, "cant_update_message")
         content, before = read_content(args, edit=True), message_object(channel, message)
         message.text, message.source, message.blocks = content.visible, content.text, content.blocks
@@ -156,7 +156,7 @@ class SlackApi:
         return _ok(answer | {"message": message_object(channel, message)}, message)
 
     def _delete(self, channel: Channel, args: Args) -> Answer:
-        chat = _chat(channel, args)
+        chat = self._chat(channel, args)
         message = _own(channel, chat, args, "cant_delete_message")
         self._echo(channel, slack_events.deleted(channel, chat, message))
         message.deleted = True
@@ -165,10 +165,10 @@ class SlackApi:
         return _ok({"channel": chat.id, "ts": message.id}, message)
 
     def _history(self, channel: Channel, args: Args) -> Answer:
-        return _ok(slack_history.history(channel, _chat(channel, args), args))
+        return _ok(slack_history.history(channel, self._chat(channel, args), args))
 
     def _replies(self, channel: Channel, args: Args) -> Answer:
-        return _ok(slack_history.replies(channel, _chat(channel, args), args))
+        return _ok(slack_history.replies(channel, self._chat(channel, args), args))
 
     def _open(self, channel: Channel, args: Args) -> Answer:
         users = [user for user in (args.text("users") or "").split(",") if user]
@@ -183,7 +183,7 @@ class SlackApi:
         return _ok({"no_op": True, "already_open": True, "channel": {"id": chat.id}})
 
     def _info(self, channel: Channel, args: Args) -> Answer:
-        chat = _chat(channel, args, member=False)
+        chat = self._chat(channel, args, member=False)
         kind = {"is_im": chat.kind == "private", "is_mpim": chat.kind == "mpim", "is_channel": chat.kind == "channel"}
         found: Json = {"id": chat.id, "name": chat.name, "is_member": chat.bot_member}
         return _ok({"channel": found | kind})
@@ -195,7 +195,7 @@ class SlackApi:
         return _ok({"user": user_object(channel, person)})
 
     def _react(self, channel: Channel, args: Args) -> Answer:
-        chat = _chat(channel, args)
+        chat = self._chat(channel, args)
         message = channel.message(chat.id, args.text("timestamp") or "")
         name = args.text("name")
         if message is None or not name:
@@ -212,22 +212,23 @@ class SlackApi:
             raise SlackError("channel_not_found" if chat is None else "thread_not_found")
         return _ok({})
 
+    def _chat(self, channel: Channel, args: Args, *, member: bool = True) -> Chat:
+        """Return the conversation; a person's id stands for the direct messages with them."""
+        reference = args.text("channel") or ""
+        person = channel.person_by_id(reference)
+        chat = channel.private_chat(person) if person else channel.reached_chat(reference)
+        if chat is None:
+            raise SlackError("channel_not_found")
+        if person is not None:
+            self._world.join(channel, chat, person)
+        if member and not chat.bot_member:
+            raise SlackError("not_in_channel")
+        return chat
+
     def _echo(self, channel: Channel, deliveries: list[Delivery]) -> None:
         if channel.options.echo_own and channel.webhook.url is not None:
             for delivery in deliveries:
                 self._courier.send(delivery)
-
-
-def _chat(channel: Channel, args: Args, *, member: bool = True) -> Chat:
-    """Return the conversation; a person's id stands for the direct messages with them."""
-    reference = args.text("channel") or ""
-    person = channel.person_by_id(reference)
-    chat = channel.private_chat(person) if person else channel.chats.get(reference)
-    if chat is None:
-        raise SlackError("channel_not_found")
-    if member and not chat.bot_member:
-        raise SlackError("not_in_channel")
-    return chat
 
 
 def _own(channel: Channel, chat: Chat, args: Args, otherwise: str) -> Message:

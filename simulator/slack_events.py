@@ -44,9 +44,14 @@ def edited(channel: Channel, chat: Chat, message: Message, before: Json, event_i
 
 
 def deleted(channel: Channel, chat: Chat, message: Message, event_id: str | None = None) -> list[Delivery]:
-    """Return the event of a deletion."""
+    """Return the event of a deletion; a thread's root with replies becomes a tombstone instead."""
     before = message_object(channel, message)
-    change: Json = {"subtype": "message_deleted", "deleted_ts": message.id, "previous_message": before}
+    if any(reply.thread == message.id and not reply.deleted for reply in channel.messages[chat.id].values()):
+        tomb: Json = {"type": "message", "subtype": "tombstone", "hidden": True, "text": "This message was deleted."}
+        tomb |= {"ts": message.id, "thread_ts": message.id, "user": "USLACKBOT"}
+        change: Json = {"subtype": "message_changed", "message": tomb, "previous_message": before}
+        return [_changed(channel, chat, change, message.id, event_id)]
+    change = {"subtype": "message_deleted", "deleted_ts": message.id, "previous_message": before}
     return [_changed(channel, chat, change, message.id, event_id)]
 
 

@@ -230,7 +230,7 @@ class TelegramApi:
         reference = args.text("chat_id")
         if not reference:
             raise RefusedError(400, "Bad Request: chat_id is empty")
-        chat = channel.chats.get(reference)
+        chat = channel.reached_chat(reference)
         if chat is None:
             raise RefusedError(400, "Bad Request: chat not found")
         if chat.kind == "private":

@@ -55,20 +55,22 @@ class RefusedError(Exception):
 
 
 def known_thread(channel: Channel, chat: Chat, args: Args) -> str | None:
+    """Return the topic that the call names. Raises RefusedError where the chat has none such."""
     thread = args.number("message_thread_id")
     if thread is None:
         return None
-    if str(thread) not in chat.threads and channel.message(chat.id, str(thread)) is None:
+    if str(thread) not in chat.threads and not channel.knows_message(chat.id, str(thread)):
         raise RefusedError(400, "Bad Request: message thread not found")
     return str(thread)
 
 
 def known_reply(channel: Channel, chat: Chat, args: Args) -> str | None:
+    """Return the message replied to; a missing one is dropped where the call allows it. Raises RefusedError."""
     reply = Args(args.object("reply_parameters") or {})
     wanted = reply.number("message_id") or args.number("reply_to_message_id")
     if wanted is None:
         return None
-    if channel.message(chat.id, str(wanted)) is not None:
+    if channel.knows_message(chat.id, str(wanted)):
         return str(wanted)
     if reply.flag("allow_sending_without_reply") or args.flag("allow_sending_without_reply"):
         return None
@@ -76,6 +78,7 @@ def known_reply(channel: Channel, chat: Chat, args: Args) -> str | None:
 
 
 def read_text(args: Args) -> Parsed:
+    """Return the visible text and its entities. Raises RefusedError for bad markup, no text or too much."""
     source = _CONTROL.sub(" ", args.text("text") or "")
     mode = (args.text("parse_mode") or "").lower()
     try:
@@ -99,6 +102,7 @@ def read_text(args: Args) -> Parsed:
 
 
 def ok(result: object, message: Message | None = None, description: str | None = None) -> Answer:
+    """Return the success; `message` is what was stored or changed."""
     body: Json = {"ok": True, "result": result}
     if description is not None:
         body["description"] = description
@@ -106,10 +110,12 @@ def ok(result: object, message: Message | None = None, description: str | None =
 
 
 def flood_error(wait_s: int) -> RefusedError:
+    """Return the 429 that names the wait in whole seconds."""
     return RefusedError(429, f"Too Many Requests: retry after {wait_s}", {"retry_after": wait_s})
 
 
 def refusal(refused: RefusedError) -> Answer:
+    """Return the refusal as the server words it."""
     body: Json = {"ok": False, "error_code": refused.code, "description": refused.description}
     answer = Answer(body, refused.code, error=refused.description)
     if refused.parameters is not None:
@@ -122,11 +128,13 @@ def refusal(refused: RefusedError) -> Answer:
 
 
 def refusal_response(code: int, description: str) -> Response:
+    """Return a refusal that happens before any call is known."""
     answer = refusal(RefusedError(code, description))
     return json_response(answer.body, answer.status)
 
 
 def refuse(fault: Fault) -> Answer:
+    """Return what a scripted fault says instead of doing the call."""
     script = fault.script
     if script.kind == "rate_limited":
         return refusal(flood_error(max(1, math.ceil(fault.wait_s(time.monotonic())))))

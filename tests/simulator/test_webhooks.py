@@ -136,6 +136,13 @@ class TestSlackEvents:
         assert changed["message"]["edited"]["user"] == said["user_id"]
         assert (deleted["subtype"], deleted["deleted_ts"]) == ("message_deleted", said["message_id"])
 
+    async def test_a_deleted_root_with_replies_becomes_a_tombstone(self, slack: Bot) -> None:
+        root = await slack.sim.say(slack.name, "alice", "root", chat="#help", wait=True)
+        await slack.sim.say(slack.name, "bob", "reply", chat="#help", thread=root["message_id"], wait=True)
+        await slack.sim.say(slack.name, "alice", kind="delete", chat="#help", target=root["message_id"], wait=True)
+        event = slack.hook.requests[-1].json["event"]
+        assert (event["subtype"], event["message"]["subtype"]) == ("message_changed", "tombstone")
+
     async def test_own_posts_come_back(self, slack: Bot) -> None:
         await slack.register()
         chat = await slack.chat_with("alice")

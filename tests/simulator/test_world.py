@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from simulator.client import SimulatorClient, SimulatorError
+from simulator.process import simulator_process
 from simulator.server import running_simulator
 from tests.simulator.support import Bot, Hook, failure, new_bot, running_hook
 
@@ -125,6 +126,19 @@ class TestControl:
         assert len(await sim.deliveries(slack.name)) == 1
 
 
+class TestOpenWorld:
+    async def test_takes_what_nobody_has_seen(self, telegram: Bot, slack: Bot) -> None:
+        await telegram.register(open_world=True)
+        await slack.register(open_world=True)
+        reply = {"message_id": 41}
+        sent = await telegram.call(
+            "sendMessage", chat_id=-100123, text="x", message_thread_id=5, reply_parameters=reply
+        )
+        assert sent["result"]["chat"]["type"] == "supergroup"
+        posted = await slack.call("chat.postMessage", channel="C0RECORDED1", text="x", thread_ts="1.000001")
+        assert posted["message"]["thread_ts"] == "1.000001"
+
+
 class TestStateFile:
     async def test_a_restarted_simulator_knows_everything(self, tmp_path: Path, http: httpx2.AsyncClient) -> None:
         file = tmp_path / "world.jsonl"
@@ -177,3 +191,13 @@ class TestProcess:
         _, errors = await process.communicate()
         # uvicorn ends in order and then lets the signal end the process, as its sender expects.
         assert (process.returncode, errors) == (-signal.SIGTERM, b"")
+
+    async def test_a_helper_runs_it(self) -> None:
+        async with simulator_process() as sim:
+            assert await sim.health() == {"ok": True}
+
+    async def test_a_taken_port_is_told(self, sim: SimulatorClient) -> None:
+        port = int(sim.origin.rpartition(":")[2])
+        with pytest.raises(RuntimeError, match="ended before it listened"):
+            async with simulator_process(port=port):
+                pass
