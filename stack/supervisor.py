@@ -80,7 +80,9 @@ class Supervisor:
 
     def stop(self) -> None:
         """Begin to end; a second call ends everything at once."""
-        if self._stopping.is_set():
+        if not self._stopping.is_set():
+            self._report.say("stopping")
+        else:
             for running in self._running.values():
                 send_group(running.child.pid, signal.SIGKILL)
         self._stopping.set()

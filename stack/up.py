@@ -22,6 +22,7 @@ from stack.service import StartError
 from stack.state import StackState
 from stack.supervisor import Supervisor
 
+COMMAND: Final = ".venv/bin/powernode"
 _FAILED: Final = 1
 _INTERRUPTED: Final = 130
 
@@ -80,7 +81,7 @@ def screen(state: StackState, last_line: str) -> Panel:
         "Temporal UI": state.temporal_ui_url or state.temporal_address,
         "Login": f"{state.admin.email}  {state.admin.password}",
         "Try": next(
-            (f'powernode say --platform {name} --as alice "hello"' for name in state.demo_channels), "powernode status"
+            (f'powernode say --platform {name} --as alice "hello"' for name in state.demo_channels), f"{COMMAND} status"
         ),
         "": last_line,
     }.items():
