@@ -11,7 +11,7 @@ import base64
 import secrets
 import time
 import uuid
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 
@@ -168,7 +168,7 @@ def _person_form(channel: Channel, chat: Chat, person: Person, origin: str) -> d
         "user_id": person.user_id,
         "user_name": person.name,
         "api_app_id": channel.bot.app_id,
-        "response_url": f"{origin}/slack/commands/{channel.name}/{chat.id}",
+        "response_url": f"{origin}/slack/commands/{quote(channel.name, safe='')}/{chat.id}",
         "trigger_id": f"{int(time.time() * 1000)}.{secrets.token_hex(8)}",
     }
 

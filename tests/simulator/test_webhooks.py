@@ -33,6 +33,13 @@ class TestSlackSignature:
         assert answered.text == "ok"
         assert [entry["text"] for entry in await slack.sim.received(slack.name)] == ["because"]
 
+    async def test_a_name_with_spaces_is_no_hindrance(self, slack: Bot) -> None:
+        slack.name = f"Demo of {slack.name}"
+        await slack.register(echo_own=False)
+        await slack.sim.say(slack.name, "alice", "/ask", kind="command", wait=True)
+        form = parse_qs(slack.hook.requests[0].body.decode())
+        assert (await slack.http.post(form["response_url"][0], json={"text": "because"})).text == "ok"
+
     async def test_sign_only_hands_the_request_out(self, slack: Bot) -> None:
         signed = await slack.sim.say(slack.name, "alice", "hello", mode="sign_only")
         body = base64.b64decode(signed["body"])
