@@ -21,11 +21,10 @@ from stack.service import StartError
 from stack.state import DemoChannel, StackState
 
 if TYPE_CHECKING:
-    import httpx2
+    from stack.api_client import ApiClient
 
 ACCOUNT: Final = "Demo"
 AGENT: Final = "Demo agent"
-_LIMIT_S: Final = 20.0
 
 
 class _Channel(BaseModel):
@@ -90,57 +89,43 @@ async def people(state: StackState) -> str:
 
 async def channels(var: VarDir, state: StackState) -> str:
     """Make and connect the channels, each known to the simulator first. Puts them into `state`. Raises StartError."""
-    import httpx2
+    from stack.api_client import ApiClient
 
     secret = StackKeys.keep(var).demo_channels
-    async with httpx2.AsyncClient(timeout=_LIMIT_S, trust_env=False) as http:
-        api = await _Api.login(http, state)
-        found = {channel.platform: channel for channel in await api.channels() if channel.name.startswith(ACCOUNT)}
+    async with ApiClient(state) as api:
+        calls = _Channels(api, state.simulator_url or "")
+        found = {channel.platform: channel for channel in await calls.all() if channel.name.startswith(ACCOUNT)}
         for platform, credentials in SIMULATED.items():
             given = credentials(hashlib.sha256(f"{secret} {platform}".encode()).hexdigest()[:32])
             known = found.get(platform)
-            channel = await api.show(known.id) if known else await api.create(platform, given)
-            await api.register(channel, given)
-            await api.connect(channel)
+            channel = await calls.show(known.id) if known else await calls.create(platform, given)
+            await calls.register(channel, given)
+            await calls.connect(channel)
             state.demo_channels[platform] = DemoChannel(id=channel.id, webhook_url=channel.webhook_url)
     return ", ".join(SIMULATED)
 
 
-class _Api:
-    """The few calls of the api and the simulator that the seed makes."""
+class _Channels:
+    """The few calls that the seed makes."""
 
-    def __init__(self, http: httpx2.AsyncClient, state: StackState, token: str) -> None:
-        self._http = http
-        self._state = state
-        self._token = token
+    def __init__(self, api: ApiClient, simulator_url: str) -> None:
+        self._api = api
+        self._simulator_url = simulator_url
 
-    @classmethod
-    async def login(cls, http: httpx2.AsyncClient, state: StackState) -> _Api:
-        answer = await http.post(
-            f"{state.api_url}/api/v1/auth/login",
-            json={"email": state.admin.email, "password": state.admin.password},
-        )
-        return cls(http, state, str(_data(answer)["access_token"]))
-
-    async def _call(self, method: str, path: str, body: object = None) -> Mapping[str, object]:
-        headers = {"Authorization": f"Bearer {self._token}"}
-        return _data(await self._http.request(method, f"{self._state.api_url}{path}", json=body, headers=headers))
-
-    async def channels(self) -> list[_Channel]:
-        items = (await self._call("GET", "/api/v1/chat/channels?per_page=100"))["items"]
+    async def all(self) -> list[_Channel]:
+        items = (await self._api.call("GET", "/api/v1/chat/channels?per_page=100"))["items"]
         return [_Channel.model_validate(item) for item in cast("list[object]", items)]
 
     async def show(self, channel_id: str) -> _Channel:
-        return _Channel.model_validate((await self._call("GET", f"/api/v1/chat/channels/{channel_id}"))["channel"])
+        return _Channel.model_validate((await self._api.call("GET", f"/api/v1/chat/channels/{channel_id}"))["channel"])
 
     async def create(self, platform: str, credentials: Mapping[str, str]) -> _Channel:
         fields = {"name": f"{ACCOUNT} {platform}", "platform": platform, "credentials": credentials}
-        return _Channel.model_validate(
-            (await self._call("POST", "/api/v1/chat/channels", {"channel": fields}))["channel"]
-        )
+        made = await self._api.call("POST", "/api/v1/chat/channels", {"channel": fields})
+        return _Channel.model_validate(made["channel"])
 
     async def connect(self, channel: _Channel) -> None:
-        await self._call("POST", f"/api/v1/chat/channels/{channel.id}/connect")
+        await self._api.call("POST", f"/api/v1/chat/channels/{channel.id}/connect")
 
     async def register(self, channel: _Channel, credentials: Mapping[str, str]) -> None:
         body = {
@@ -149,12 +134,6 @@ class _Api:
             "webhook_url": channel.webhook_url,
             "credentials": credentials,
         }
-        answer = await self._http.post(f"{self._state.simulator_url}/_sim/channels", json=body)
+        answer = await self._api.http.post(f"{self._simulator_url}/_sim/channels", json=body)
         if answer.status_code >= 300:
             raise StartError(f"the simulator refused a channel: {answer.status_code} {answer.text[:300]}")
-
-
-def _data(answer: httpx2.Response) -> Mapping[str, object]:
-    if answer.status_code >= 300:
-        raise StartError(f"{answer.request.url.path} answered {answer.status_code}: {answer.text[:300]}")
-    return cast("Mapping[str, object]", answer.json()["data"])

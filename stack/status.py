@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Final, cast
 
 import httpx2
 from pydantic import BaseModel, ConfigDict
@@ -14,15 +16,18 @@ from rich.table import Table
 from rich.text import Text
 
 from config import StackSettings
+from stack.api_client import ApiClient
 from stack.paths import VarDir
 from stack.process import start_time
+from stack.service import StartError
 from stack.state import StackState
 
-_LIMIT_S = 8.0
+_SHOWN: Final = 5
+_NOT_RUNNING: Final = 3
 
 
 class _Health(BaseModel):
-    """`data` of GET /api/v1/health."""
+    """`data` of GET /api/v1/health, which is also the body of its 503."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -38,45 +43,83 @@ class _Answer(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class Matter:
+    """Something a person should look at. `reference` finds it again: a trace id, or the message's."""
+
+    kind: str
+    at: str
+    reason: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
-    """How a stack stands. `parts` is empty where the api does not answer."""
+    """How a stack stands. `parts` is empty where the api does not answer; `matters` are the newest of `waiting`."""
 
     status: str
     processes: dict[str, int]
     ended: list[str]
-    parts: dict[str, bool]
-    outbox: dict[str, float]
-
-
-async def _health(state: StackState) -> _Health:
-    try:
-        async with httpx2.AsyncClient(timeout=_LIMIT_S, trust_env=False) as http:
-            answer = await http.get(f"{state.api_url}/api/v1/health")
-            return _Answer.model_validate(answer.json()).data
-    except (httpx2.HTTPError, ValueError):
-        return _Health(status="the api does not answer")
+    parts: dict[str, bool] = field(default_factory=dict[str, bool])
+    outbox: dict[str, float] = field(default_factory=dict[str, float])
+    waiting: dict[str, int] = field(default_factory=dict[str, int])
+    matters: list[Matter] = field(default_factory=list[Matter])
 
 
 async def read(state: StackState) -> Standing:
     """Ask every part."""
-    health = await _health(state)
     ended = [name for name, pid in state.pids.items() if start_time(pid) is None]
-    return Standing(health.status, state.pids, ended, health.parts, health.outbox or {})
+    try:
+        async with ApiClient(state) as api:
+            answer = await api.http.get(f"{state.api_url}/api/v1/health")
+            health = _Answer.model_validate(answer.json()).data
+            set_aside = await _matters(api, "quarantined")
+            troubled = await _matters(api, "troubled")
+    except (httpx2.HTTPError, StartError, ValueError) as error:
+        return Standing(f"the api does not answer: {error}", state.pids, ended)
+    waiting = {"quarantined": set_aside[0], "troubled": troubled[0]}
+    return Standing(
+        health.status, state.pids, ended, health.parts, health.outbox or {}, waiting, [*set_aside[1], *troubled[1]]
+    )
 
 
-def _table(standing: Standing) -> Table:
+async def _matters(api: ApiClient, kind: str) -> tuple[int, list[Matter]]:
+    data = await api.call("GET", f"/api/v1/chat/{kind}?per_page={_SHOWN}")
+    items = cast("list[Mapping[str, object]]", data["items"])
+    total = cast("Mapping[str, int]", data["pagination"])["total_count"]
+    shown = [_matter(kind, item) for item in items]
+    return total, shown
+
+
+def _matter(kind: str, item: Mapping[str, object]) -> Matter:
+    if kind == "quarantined":
+        return Matter(kind, str(item["received_at"]), str(item["reason"]), str(item["trace_id"]))
+    reason = f"{item['status']}: {item['error'] or item['error_code'] or 'no answer'}"
+    return Matter(kind, str(item["created_at"]), reason, str(item["message_id"]))
+
+
+def _processes(standing: Standing) -> Table:
     table = Table.grid(padding=(0, 2))
     for name, pid in standing.processes.items():
-        part = standing.parts.get({"valkey": "redis", "api": "status"}.get(name, name))
-        mark = Text("ended", style="red") if name in standing.ended else Text("runs", style="green")
-        table.add_row(name, mark, f"pid {pid}", Text("does not answer", style="red") if part is False else "")
+        ended = name in standing.ended
+        table.add_row(name, Text("ended" if ended else "runs", style="red" if ended else "green"), f"pid {pid}")
     for name, answers in standing.parts.items():
-        if name not in standing.processes and not (name == "redis" and "valkey" in standing.processes):
-            table.add_row(name, Text("answers", style="green") if answers else Text("does not answer", style="red"))
+        if not answers:
+            table.add_row(name, Text("does not answer", style="red"))
     waiting = int(standing.outbox.get("waiting", 0))
     if waiting:
         table.add_row("outbox", f"{waiting} waiting", f"oldest {standing.outbox.get('oldest_age_s', 0)} s")
     return table
+
+
+def _for_a_person(standing: Standing) -> list[Text]:
+    titles = {"quarantined": "webhooks set aside", "troubled": "parts not delivered, or perhaps not"}
+    lines: list[Text] = []
+    for kind, count in standing.waiting.items():
+        if count:
+            lines.append(Text(f"{titles[kind]}: {count}", style="yellow"))
+        shown = [matter for matter in standing.matters if matter.kind == kind]
+        lines += [Text(f"  {matter.at}  {matter.reason}  {matter.reference}") for matter in shown]
+    return lines
 
 
 def show(settings: StackSettings, *, as_json: bool) -> int:
@@ -84,12 +127,14 @@ def show(settings: StackSettings, *, as_json: bool) -> int:
     state = StackState.read(VarDir.at(settings.var_dir))
     if state is None:
         sys.stderr.write("Nothing runs here; start it with `make up`\n")
-        return 3
+        return _NOT_RUNNING
     standing = asyncio.run(read(state))
     if as_json:
         sys.stdout.write(json.dumps(asdict(standing), indent=2) + "\n")
     else:
         console = Console()
-        console.print(_table(standing))
+        console.print(_processes(standing))
+        for line in _for_a_person(standing):
+            console.print(line, soft_wrap=True)
         console.print(Text(f"{state.api_url}  {standing.status}", style="bold"))
     return 0 if standing.status == "ok" and not standing.ended else 1
