@@ -106,10 +106,14 @@ class Talk:
         found: object = None
         try:
             async with asyncio.timeout(timeout_s):
-                while (found := (await self.rows(query))[0][0]) != wanted:
+                while (found := await self._value(query)) != wanted:
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise AssertionError(f"{query}: {found!r}, not {wanted!r}; see {self.system.folder}") from None
+
+    async def _value(self, query: str) -> object:
+        found = await self.rows(query)
+        return found[0][0] if found else None
 
     @property
     def webhook_url(self) -> str:
