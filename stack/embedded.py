@@ -25,6 +25,7 @@ from stack.keys import StackKeys
 from stack.paths import VarDir, write_private
 from stack.ports import Ports
 from stack.postgres import APP, OWNER, SUPERUSER, Postgres
+from stack.process import LINUX
 from stack.service import Service, start, stop
 from stack.temporal import Temporal, TemporalPorts
 from stack.valkey import Valkey
@@ -103,7 +104,7 @@ async def _serve(folder: Path, parent: int) -> None:
     over = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, over.set)
-    watch = os.pidfd_open(parent) if parent else None
+    watch = os.pidfd_open(parent) if parent and LINUX else None
     if watch is not None:
         loop.add_reader(watch, over.set)
     services = EmbeddedServices(folder)

@@ -23,6 +23,7 @@ from stack.supervisor import Job, Stage
 from stack.temporal import Temporal, TemporalPorts
 from stack.valkey import Valkey
 
+_EVERYWHERE: Final = ("0.0.0.0", "::", "")  # noqa: S104 - recognised, not bound
 ADMIN_EMAIL: Final = "admin@powernode.test"
 
 
@@ -61,9 +62,10 @@ def _embedded(settings: StackSettings, var: VarDir, keys: StackKeys, ports: Port
         services.append(temporal)
         temporal_address, ui_url = temporal.address, ui_url or temporal.ui_url
     api_port = ports.pick("api", preferred=settings.port, host=settings.host)
+    reached_at = f"{'127.0.0.1' if settings.host in _EVERYWHERE else settings.host}:{api_port}"
     state = StackState(
-        api_url=f"http://127.0.0.1:{api_port}",
-        cable_url=f"ws://127.0.0.1:{api_port}/cable",
+        api_url=f"http://{reached_at}",
+        cable_url=f"ws://{reached_at}/cable",
         temporal_address=temporal_address,
         temporal_namespace=settings.temporal_namespace,
         temporal_ui_url=ui_url,
@@ -104,14 +106,13 @@ def environment(settings: StackSettings, var: VarDir, keys: StackKeys, state: St
 
 def powernode_programs(launch: Launch, state: StackState, ports: Ports) -> Sequence[Stage]:
     """Return the product: schema and login first, then the processes, then the channels through the api itself."""
-    _, _, api_port = state.api_url.rpartition(":")
     return (
         (
             Job("Schema", lambda: seed.migrate(state)),
             programs.simulator(launch, ports.pick("simulator")),
         ),
         (Job("Demo account", lambda: seed.people(state)),),
-        (programs.api(launch, int(api_port)), programs.worker(launch, state.database_url)),
+        (programs.api(launch, state.api_url), programs.worker(launch, state.database_url)),
         (Job("Demo channels", lambda: seed.channels(launch.var, state)),),
     )
 

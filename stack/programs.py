@@ -91,9 +91,9 @@ API: Final = (str(ROOT / "cli.py"), "api")
 WORKER: Final = (str(ROOT / "worker.py"),)
 
 
-def api(launch: Launch, port: int) -> Service:
+def api(launch: Launch, url: str) -> Service:
     """Return the api, ready when it can accept a webhook."""
-    return HttpService(launch, "api", API, ready_url=f"http://127.0.0.1:{port}/readyz")
+    return HttpService(launch, "api", API, ready_url=f"{url}/readyz")
 
 
 def worker(launch: Launch, database_url: str) -> Service:
