@@ -33,7 +33,7 @@ class PythonService(Service):
         self._argv = argv
         self._grace_s = grace_s
         self.name = name
-        self.title = name.capitalize()
+        self.title = name.upper() if name == "api" else name.capitalize()
 
     def program(self) -> Program:
         """Return the interpreter that runs us, with the stack's environment."""

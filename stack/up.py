@@ -77,11 +77,11 @@ def screen(state: StackState, last_line: str) -> Panel:
     """Return the few lines that a person needs after a start."""
     rows = Table.grid(padding=(0, 2))
     for name, value in {
-        "API": f"{state.api_url}  (reference: {state.api_url}/docs)",
+        "API": f"{state.api_url}/docs",
         "Temporal UI": state.temporal_ui_url or state.temporal_address,
         "Login": f"{state.admin.email}  {state.admin.password}",
         "Try": next(
-            (f'powernode say --platform {name} --as alice "hello"' for name in state.demo_channels), f"{COMMAND} status"
+            (f'{COMMAND} say --platform {name} --as alice "hello"' for name in state.demo_channels), f"{COMMAND} status"
         ),
         "": last_line,
     }.items():

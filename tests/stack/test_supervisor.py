@@ -83,7 +83,7 @@ def _listening_elsewhere(pids: set[int]) -> list[str]:
 class TestStart:
     async def test_reports_every_step_and_then_ready(self, running: ToyStack) -> None:
         done = {report[1] for report in running.reports if report[0] == "done"}
-        assert done == {"Postgres", "Valkey", "Temporal", "Work", "Api", "Simulator"}
+        assert done == {"Postgres", "Valkey", "Temporal", "Work", "API", "Simulator"}
         assert running.reports[-1] == ["ready"]
 
     async def test_state_is_private_and_complete(self, running: ToyStack) -> None:
