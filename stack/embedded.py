@@ -55,6 +55,7 @@ class EmbeddedServices:
     def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self._var = VarDir.at(folder)
         keys, ports = StackKeys.keep(self._var), Ports(self._var)
+        self._ports = ports
         self.postgres = Postgres(self._var, keys, ports.pick("postgres", preferred=0), durable=durable)
         self.valkey = Valkey(self._var, keys, ports.pick("valkey", preferred=0))
         self.temporal = Temporal(
@@ -90,6 +91,7 @@ class EmbeddedServices:
         """End them."""
         await asyncio.gather(*(stop(service, child) for service, child in self._children))
         self._children.clear()
+        self._ports.release()
 
     def forget(self) -> Self:
         """Remove the data; only after the services ended."""

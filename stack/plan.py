@@ -33,6 +33,7 @@ class Plan:
 
     stages: Sequence[Stage]
     state: StackState
+    ports: Ports
 
 
 Programs = Callable[[Launch, StackState, Ports], Sequence[Stage]]
@@ -123,4 +124,4 @@ def make(settings: StackSettings, var: VarDir, build: Programs = powernode_progr
     services, state = _embedded(settings, var, keys, ports)
     launch = Launch(var, environment(settings, var, keys, state))
     stages: list[Stage] = [services] if services else []
-    return Plan([*stages, *build(launch, state, ports)], state)
+    return Plan([*stages, *build(launch, state, ports)], state, ports)

@@ -54,6 +54,8 @@ async def _supervise(settings: StackSettings, var: VarDir, report: Report, progr
         await Supervisor(var, made.stages, report, changed).run()
     except StartError:  # the report has told it
         return _FAILED
+    finally:
+        made.ports.release()
     return 0
 
 

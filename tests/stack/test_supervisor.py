@@ -19,7 +19,7 @@ from stack.down import down, reset
 from stack.keys import StackKeys
 from stack.ownership import Roster, Seat
 from stack.paths import VarDir
-from stack.ports import Ports
+from stack.ports import Ports, any_free
 from stack.process import send
 from stack.service import http_status
 from stack.state import StackState
@@ -209,7 +209,20 @@ class TestSideBySide:
                 ports = Ports(VarDir.at(folder))
                 chosen = ports.pick("api", preferred=busy)
                 assert chosen != busy
-            assert Ports(VarDir.at(folder)).pick("api", preferred=busy) == chosen
+                assert ports.pick("api", preferred=busy) == chosen
+                ports.release()
+            again = Ports(VarDir.at(folder))
+            assert again.pick("api", preferred=busy) == chosen
+            again.release()
+
+    async def test_two_that_start_together_choose_different_ports(self) -> None:
+        async with toy_folder() as one, toy_folder() as two:
+            first, second = Ports(VarDir.at(one)), Ports(VarDir.at(two))
+            wanted = any_free()
+            assert first.pick("api", preferred=wanted) == wanted
+            assert second.pick("api", preferred=wanted) != wanted  # nobody listens there yet
+            first.release()
+            second.release()
 
     async def test_given_services_are_used_and_not_embedded(self, running: ToyStack) -> None:
         state = running.state()
