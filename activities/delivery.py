@@ -8,7 +8,6 @@ activity itself is tried once by Temporal; what comes next is decided by the wor
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from uuid import UUID
 import structlog
 from temporalio import activity
 
+from activities.attempts import Claimed, Wait, address, backoff_s, decide, lookup_request
 from activities.channels import ChannelDesk
 from activities.dispatch import Dispatcher
 from activities.failpoints import Failpoints
@@ -29,7 +29,6 @@ from adapters.base import (
     Accepted,
     ErrorClass,
     Found,
-    LookupRequest,
     Refused,
     RenderedPart,
     SendRequest,
@@ -37,11 +36,11 @@ from adapters.base import (
     Unknown,
 )
 from db import deliveries
-from db.deliveries import Claims, Outgoing, PartRow
+from db.deliveries import Claims, PartRow
 from db.session import Database
 from domain.channel import AmbiguousPolicy
 from domain.errors import UnavailableError
-from domain.message import PartStatus, ReplyAddress
+from domain.message import PartStatus
 from domain.work import DeliverInput, DeliverResult
 
 log = structlog.get_logger()
@@ -49,38 +48,10 @@ T = TypeVar("T")
 
 GIVE_UP_AFTER: Final = timedelta(hours=27)
 LOOK_UP_FOR: Final = timedelta(minutes=10)
-BACKOFF_CAP_S: Final = 600.0
 
 
 class ClaimExpiredError(Exception):
     """The claim ran out before the request was written: another worker may have the part by now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A part that is ours to send, or to find out about (`resolve`), until `deadline` on our monotonic clock."""
-
-    message: Outgoing
-    part: PartRow
-    claim_id: UUID
-    deadline: float
-    resolve: bool
-
-
-# What a step returns: a wait, True when the part has ended, False when it is to be looked at again at once.
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing to do before `seconds` have passed."""
-
-    seconds: float
-    error_class: str
-
-
-def backoff_s(attempts: int) -> float:
-    """Return the wait after the n-th transient refusal: 1 s, doubling to 10 min, with jitter."""
-    return min(BACKOFF_CAP_S, 2.0 ** min(attempts - 1, 16)) * random.uniform(0.8, 1.2)
 
 
 @dataclass
@@ -134,7 +105,7 @@ class DeliveryActivities:
             message = await deliveries.load(conn, UUID(request.message.message_id), request.message.generation)
             if message is None:
                 return None
-            step = _decide(message, paused, self.claims)
+            step = decide(message, paused, self.claims)
             if isinstance(step, tuple):
                 message_id = UUID(request.message.message_id)
                 await deliveries.kill_rest(conn, message_id, request.message.generation, step)
@@ -162,7 +133,7 @@ class DeliveryActivities:
             result = await adapter.send(
                 context,
                 SendRequest(
-                    address=_address(claimed.message.reply_to),
+                    address=address(claimed.message.reply_to),
                     part=RenderedPart(part.body, part.plain),
                     nonce=part.nonce,
                     before_write=before_write,
@@ -206,7 +177,7 @@ class DeliveryActivities:
         adapter, context = self.channels.open(claimed.message.channel)
         if not adapter.capabilities.can_look_up:
             return await self._without_lookup(request, claimed, error)
-        looked = await adapter.lookup(context, _lookup(claimed))
+        looked = await adapter.lookup(context, lookup_request(claimed))
         if isinstance(looked, Found):
             return await self._settle(request, claimed, PartStatus.SENT, platform_id=looked.platform_message_id)
         # It may still be on its way: ask again when this claim's deadline is certainly over.
@@ -219,7 +190,7 @@ class DeliveryActivities:
         adapter, context = self.channels.open(claimed.message.channel)
         if not adapter.capabilities.can_look_up:
             return await self._without_lookup(request, claimed, error)
-        looked = await adapter.lookup(context, _lookup(claimed))
+        looked = await adapter.lookup(context, lookup_request(claimed))
         if isinstance(looked, Found):
             return await self._settle(request, claimed, PartStatus.SENT, platform_id=looked.platform_message_id)
         if isinstance(looked, Absent):
@@ -280,41 +251,7 @@ class DeliveryActivities:
                     has_receipts=adapter.capabilities.has_receipts,
                 )
             if aggregate is not None:
-                self.dispatcher.notify(aggregate)
+                self.dispatcher.notify_soon(aggregate)
 
         await self._persist(write)
         return True
-
-
-def _address(reply_to: dict[str, str | None]) -> ReplyAddress:
-    return ReplyAddress(str(reply_to["chat"]), reply_to.get("thread"), reply_to.get("message"))
-
-
-def _lookup(claimed: Claimed) -> LookupRequest:
-    since = claimed.part.first_attempt_at or claimed.message.at
-    return LookupRequest(_address(claimed.message.reply_to), claimed.part.nonce, since)
-
-
-def _decide(message: Outgoing, paused_s: float, claims: Claims) -> PartRow | Wait | tuple[str, str] | None:
-    """Choose the next part to claim, or the wait, or the error that ends the rest; None when all is settled."""
-    for part in message.parts:
-        if part.status is PartStatus.ATTEMPTING:
-            due = claims.ambiguous_at(part)
-            left = 0.0 if due is None else (due - message.at).total_seconds()
-            return Wait(left, "ambiguous") if left > 0 else part
-        if part.status is PartStatus.QUEUED:
-            return _decide_queued(message, part, paused_s)
-    return None
-
-
-def _decide_queued(message: Outgoing, part: PartRow, paused_s: float) -> PartRow | Wait | tuple[str, str]:
-    if message.barred is not None:
-        return (message.barred, "A human answers this session" if message.barred == "taken_over" else "Blocked")
-    if any(earlier.status is PartStatus.DEAD for earlier in message.parts):
-        return ("earlier_part_failed", "An earlier part of this message could not be delivered")
-    until = message.channel.send_paused_until
-    paused_s = max(paused_s, (until - message.at).total_seconds() if until else 0.0)
-    if paused_s > 0:
-        return Wait(paused_s, ErrorClass.RATE_LIMITED)
-    left = (part.next_attempt_at - message.at).total_seconds() if part.next_attempt_at else 0.0
-    return Wait(left, ErrorClass.TRANSIENT) if left > 0 else part

@@ -22,15 +22,24 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 from db import outbox
 from db.outbox import Aggregate, OutboxRow
 from db.session import Database
-from domain.errors import PayloadTooLargeError, UnavailableError
-from domain.work import SESSION_WORKFLOW, Arrival, Recorded, SessionRef, SessionState, session_workflow_id
-from realtime.publish import Publication, Publisher
+from domain.errors import UnavailableError
+from domain.work import (
+    SESSION_WORKFLOW,
+    Arrival,
+    Recorded,
+    SessionRef,
+    SessionState,
+    attribute_values,
+    session_workflow_id,
+)
+from realtime.publish import MAX_EVENT_BYTES, Publication, Publisher
 
 log = structlog.get_logger()
 
 QUEUE_LIMIT: Final = 5_000
 CONCURRENCY: Final = 16
 SEND_TIMEOUT_S: Final = 2.0
+GATHER_S: Final = 0.02
 RETRIES_WHEN_LOCKED: Final = 5
 TASK_TIMEOUT: Final = timedelta(seconds=5)
 
@@ -39,18 +48,13 @@ class DispatchError(Exception):
     """A row could not be carried out now; it stays in the outbox."""
 
 
-def search_attributes(ref: SessionRef, trace_id: str | None = None) -> TypedSearchAttributes:
-    """Return the attributes by which an operator finds a session's, a turn's or a delivery's workflow."""
-    values = {
-        "AccountId": ref.account_id,
-        "ChannelId": ref.channel_id,
-        "SessionId": ref.session_id,
-        "Platform": ref.platform,
-    }
-    if trace_id is not None:
-        values["TraceId"] = trace_id
+def search_attributes(ref: SessionRef) -> TypedSearchAttributes:
+    """Return the attributes by which an operator finds a session's workflow."""
     return TypedSearchAttributes(
-        [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items()]
+        [
+            SearchAttributePair(SearchAttributeKey.for_keyword(name), value)
+            for name, value in attribute_values(ref).items()
+        ]
     )
 
 
@@ -93,6 +97,10 @@ class Dispatcher:
             return
         self._queued.add(aggregate)
         self._queue.put_nowait(aggregate)
+
+    def notify_soon(self, aggregate: Aggregate) -> None:
+        """Say that an aggregate has events and no signal: they wait a moment for those that are about to follow."""
+        asyncio.get_running_loop().call_later(GATHER_S, self.notify, aggregate)
 
     async def _work(self) -> None:
         while True:
@@ -143,11 +151,11 @@ class Dispatcher:
 
     async def _publish(self, rows: Sequence[OutboxRow]) -> None:
         items = [Publication(stream, str(row.id), orjson.dumps(row.data)) for row in rows for stream in row.streams]
-        try:
-            await self._publisher.publish_many(items)
-        except PayloadTooLargeError:
-            # Kept back for ever it would hold up the stream; its readers find the state over REST.
-            log.exception("dispatch.event_too_large", rows=[row.id for row in rows])
+        for item in items:
+            if len(item.payload) > MAX_EVENT_BYTES:
+                # Kept back for ever it would hold up the stream; its readers find the state over REST.
+                log.error("dispatch.event_too_large", stream=item.stream, event_id=item.event_id)
+        await self._publisher.publish_many([item for item in items if len(item.payload) <= MAX_EVENT_BYTES])
 
     async def _signal(self, aggregate: Aggregate, rows: Sequence[OutboxRow]) -> None:
         client = self._temporal()

@@ -10,8 +10,8 @@ from temporalio import activity
 
 from activities.dispatch import Dispatcher
 from adapters.registry import Platforms
-from db import outbound, turns
-from db.outbound import Outgoing, Part
+from db import outbound
+from db.outgoing import Outgoing, Part
 from db.session import Database
 from db.turns import StepRow
 from domain.sanitize import storable
@@ -38,6 +38,10 @@ def _unanswerable(owner: str, status: str) -> str:
     return "the session is blocked" if status == SessionStatus.BLOCKED else ""
 
 
+def _silent(out: Outgoing) -> str:
+    return "" if out.content else "nothing to say"
+
+
 @dataclass
 class MessageActivities:
     """Outbound rows, for workflows/turn.py."""
@@ -55,20 +59,18 @@ class MessageActivities:
         turn = request.turn
         account_id, turn_id = UUID(turn.ref.account_id), UUID(turn.turn_id)
         async with self.db.account(account_id) as conn:
-            owner = await outbound.owner_of(conn, UUID(turn.ref.session_id))
-            steps = await turns.load_steps(conn, turn_id)
-            out = self._outgoing(request, steps)
-            stored = await outbound.existing(conn, out)
-            if stored is not None:
-                return RecordResult(Recorded(str(stored.id), stored.generation, stored.trace_id))
-            if owner is None:
+            stand = await outbound.lock_turn(conn, UUID(turn.ref.session_id), turn_id)
+            if stand is None:
                 return RecordResult()
-            skipped = request.skipped or _unanswerable(*owner) or ("" if out.content else "nothing to say")
+            if stand.stored is not None:
+                return RecordResult(Recorded(*stand.stored))
+            out = self._outgoing(request, stand.steps)
+            skipped = request.skipped or _unanswerable(stand.owner, stand.status) or _silent(out)
             if skipped:
                 await outbound.settle_without_reply(conn, out, skipped)
                 return RecordResult()
             view, aggregate = await outbound.record(conn, out)
-        self.dispatcher.notify(aggregate)
+        self.dispatcher.notify_soon(aggregate)
         return RecordResult(Recorded(str(view.id), view.generation, view.trace_id))
 
     def _outgoing(self, request: RecordInput, steps: Sequence[StepRow]) -> Outgoing:

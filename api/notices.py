@@ -12,8 +12,8 @@ from activities.dispatch import Dispatcher
 from adapters.base import PlatformAdapter
 from api.arrival_limit import ArrivalLimit
 from db import outbound
-from db.outbound import Outgoing, Part
 from db.outbox import Aggregate
+from db.outgoing import Outgoing, Part
 from db.session import Database
 from domain.errors import UnavailableError
 

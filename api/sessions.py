@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.deps import Desk, Principal, allow
 from api.envelope import PageQuery, done, page
 from api.services import Services
-from db import outbound, session_commands, session_views
-from db.outbound import Outgoing, Part
+from db import operator_messages, session_commands, session_views
+from db.outgoing import Outgoing, Part
 from db.session_commands import Command
 from domain.errors import InvalidInputError, NotFoundError
 from domain.permissions import Permission
@@ -133,7 +133,7 @@ async def send_as_operator(
     async with desk.db.account(caller.account_id) as conn:
         session = await session_views.get(conn, session_id)
         rendered = desk.platforms.get(session.platform).render(text)
-        view, aggregate = await outbound.record_operator_message(
+        view, aggregate = await operator_messages.record_operator_message(
             conn,
             Outgoing(
                 session_id=session_id,
@@ -163,7 +163,7 @@ async def retry(session_id: UUID, message_id: UUID, desk: Desk, caller: Replier)
     """Starts a new generation of the message's dead and unknown parts; 409 when it has none."""
     async with desk.db.account(caller.account_id) as conn:
         await session_views.message(conn, session_id, message_id)
-        aggregate = await outbound.retry_message(conn, caller.account_id, session_id, message_id)
+        aggregate = await operator_messages.retry_message(conn, caller.account_id, session_id, message_id)
     desk.dispatcher.notify(aggregate)
     return await message(session_id, message_id, desk, caller)
 

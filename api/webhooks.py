@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.channels import ChannelDesk
 from activities.dispatch import Dispatcher
-from adapters.base import ParsedWebhook, PlatformAdapter, WebhookRequest
+from adapters.base import ChannelContext, ParsedWebhook, PlatformAdapter, WebhookRequest
 from api.arrival_limit import ArrivalLimit
 from api.failures import Failures
 from api.notices import tell_waiting
@@ -62,7 +62,7 @@ class WebhookDesk:
                 if len(request.body) > adapter.capabilities.webhook_max_bytes:
                     raise PayloadTooLargeError("The body is larger than this platform ever sends")
                 adapter.verify(request, context, time.time())
-                parsed = _parse(adapter, request, channel, self.channels)
+                parsed = _parse(adapter, request, context)
                 if isinstance(parsed, ParsedWebhook) and parsed.reply is not None:
                     reply = parsed.reply
                     return Response(reply.body, reply.status, media_type=reply.content_type), trace_id
@@ -93,18 +93,15 @@ def _stored(fresh: int) -> Response:
     return JSONResponse({"success": True, "processed": fresh})
 
 
-def _parse(
-    adapter: PlatformAdapter, request: WebhookRequest, channel: ChannelRow, channels: ChannelDesk
-) -> ParsedWebhook | str:
+def _parse(adapter: PlatformAdapter, request: WebhookRequest, context: ChannelContext) -> ParsedWebhook | str:
     """Parse a verified webhook; the reason when that is not possible."""
-    _, context = channels.open(channel)
     try:
         return adapter.parse(request, context)
     except PayloadError as error:
         return error.message
     except Exception as error:
         # A fault of ours must not make the platform repeat this body for days; it is kept and can be replayed.
-        log.exception("webhook.parser_failed", channel_id=str(channel.id))
+        log.exception("webhook.parser_failed", channel_id=context.channel_id)
         return f"the parser failed: {type(error).__name__}"
 
 

@@ -79,6 +79,8 @@ _INSERT_MESSAGE: Final = text(
     """
 )
 _MARK: Final = text("UPDATE inbound_events SET state = :state, reason = :reason WHERE id = :id")
+_BLOCKED: Final = {"state": "blocked", "reason": "the sender is blocked"}
+_DEFERRED: Final = {"state": "deferred", "reason": "over the rate limit"}
 MESSAGE_RECEIVED: Final = "message_received"
 
 
@@ -95,6 +97,7 @@ class ArrivingItem:
 def arrival_signal(
     channel_id: UUID, platform: str, view: MessageView, arrival_no: int, order_key: str
 ) -> dict[str, object]:
+    """Shape the outbox row that tells the session's workflow of an arrival."""
     return outbox.signal_row(
         MESSAGE_RECEIVED,
         {
@@ -131,6 +134,7 @@ def _message_view(message_id: UUID, event: InboundEvent, session: Row[Any], trac
 
 
 def conversation_event(session: Row[Any], public_id: str, content: str, sender: SenderInfoView) -> MessageCreated:
+    """Shape the event by which readers of the conversation learn of an inbound message."""
     return MessageCreated(
         timestamp=session.at,
         conversation_id=session.conversation_id,
@@ -203,6 +207,20 @@ def _event_columns(event: InboundEvent) -> dict[str, object]:
     }
 
 
+def _leaving(
+    channel: ChannelRow, event: InboundEvent, session: Row[Any], view: MessageView, public_id: str | None
+) -> list[dict[str, object]]:
+    """Shape what must leave for an inbound message; without `public_id` nobody is asked to answer it."""
+    rows: list[dict[str, object]] = []
+    if public_id is not None:
+        sender = SenderInfoView(name=storable(event.sender.name or event.sender.username or "") or None)
+        rows.append(arrival_signal(channel.id, channel.platform, view, session.last_arrival_no, event.order_key))
+        rows.append(outbox.event_row(conversation_event(session, public_id, view.content, sender)))
+    rows.append(outbox.event_row(ChatMessageCreated(timestamp=session.at, session_id=session.id, message=view)))
+    rows.append(outbox.event_row(SessionUpdated(timestamp=session.at, session=session_view(mapping(session)))))
+    return rows
+
+
 async def record_message(
     conn: AsyncConnection, channel: ChannelRow, item: ArrivingItem, *, deferred_until: datetime | None
 ) -> Aggregate:
@@ -215,14 +233,8 @@ async def record_message(
     mirrored = numbered and not is_blocked
     public_id, ai_message_id = str(uuid4()), uuid4()
     view = _message_view(uuid4(), event, session, item.trace_id)
-    rows: list[dict[str, object]] = []
     if mirrored:
         view = view.model_copy(update={"arrival_no": session.last_arrival_no, "ai_message_id": ai_message_id})
-        rows.append(arrival_signal(channel.id, channel.platform, view, session.last_arrival_no, event.order_key))
-        sender = SenderInfoView(name=sender_name)
-        rows.append(outbox.event_row(conversation_event(session, public_id, view.content, sender)))
-    rows.append(outbox.event_row(ChatMessageCreated(timestamp=session.at, session_id=session.id, message=view)))
-    rows.append(outbox.event_row(SessionUpdated(timestamp=session.at, session=session_view(mapping(session)))))
     aggregate = outbox.session_aggregate(channel.account_id, session.id)
     await conn.execute(
         _INSERT_MESSAGE,
@@ -236,7 +248,7 @@ async def record_message(
             "mirrored": mirrored,
             "aggregate": aggregate.name,
             "version": session.version,
-            "rows": orjson.dumps(rows).decode(),
+            "rows": orjson.dumps(_leaving(channel, event, session, view, public_id if mirrored else None)).decode(),
             "trace_id": item.trace_id,
             "message_id": view.id,
             "channel_id": channel.id,
@@ -248,6 +260,5 @@ async def record_message(
         },
     )
     if not mirrored:
-        state, reason = ("blocked", "the sender is blocked") if is_blocked else ("deferred", "over the rate limit")
-        await conn.execute(_MARK, {"id": item.row_id, "state": state, "reason": reason})
+        await conn.execute(_MARK, {"id": item.row_id} | (_BLOCKED if is_blocked else _DEFERRED))
     return aggregate

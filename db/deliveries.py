@@ -21,7 +21,6 @@ from db.outbox import Aggregate
 from db.receipts import apply_parked
 from domain.message import PartStatus
 
-
 _LOAD: Final = text(
     """
     SELECT d.id, d.part_no, d.status, d.body, d.plain, d.as_plain, d.nonce, d.attempts, d.claim_id, d.deadline_at,

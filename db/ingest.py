@@ -18,13 +18,14 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import outbox
+from db import channel_status, outbox
 from db.arrivals import ArrivingItem, record_message
 from db.channels import ChannelRow
 from db.edits import apply_edit
 from db.outbox import Aggregate
 from db.receipts import apply_receipt
 from db.rows import preview
+from domain.channel import ChannelStatus
 from domain.events import WebhookQuarantined
 from domain.message import TURN_KINDS, EventKind, InboundEvent
 from domain.sanitize import storable
@@ -58,6 +59,8 @@ _RECORD: Final = text(
     FROM delivery
     """
 )
+_KNOWN: Final = text("SELECT 1 FROM chat_sessions WHERE channel_id = :channel_id AND session_key = :session_key")
+_IGNORE: Final = text("UPDATE inbound_events SET state = 'ignored', reason = :reason WHERE id = :id")
 _BUMP_CHANNEL: Final = text("UPDATE chat_channels SET version = version + 1 WHERE id = :id RETURNING version")
 
 
@@ -139,6 +142,12 @@ async def _store(
     return delivery_id, stored.one()
 
 
+async def _known(conn: AsyncConnection, channel: ChannelRow, event: InboundEvent) -> bool:
+    """Whether somebody talked with us in this thread before."""
+    found = await conn.execute(_KNOWN, {"channel_id": channel.id, "session_key": storable(event.session_key)})
+    return found.first() is not None
+
+
 async def quarantine(conn: AsyncConnection, channel: ChannelRow, raw: RawWebhook, reason: str) -> Ingested:
     """Set a verified but unreadable webhook aside with its reason, and tell who watches the channel."""
     delivery_id, stored = await _store(conn, channel, raw, (), storable(reason)[:1000])
@@ -178,6 +187,14 @@ async def record_inbound(
             aggregate = await _apply(conn, channel, raw, item, blocked=blocked, deferred_until=deferred_until)
             if aggregate is not None:
                 aggregates[aggregate.name] = aggregate
+    for item in items:
+        lifecycle = item.event.metadata.get("lifecycle")
+        if lifecycle and item.row_id in fresh:
+            error = f"The platform reports: {lifecycle}"
+            changed = await channel_status.change(
+                conn, channel.account_id, channel.id, ChannelStatus.ERROR, error=error
+            )
+            aggregates |= {changed.name: changed} if changed else {}
     return Ingested(fresh=len(fresh), aggregates=tuple(aggregates.values()))
 
 
@@ -194,5 +211,8 @@ async def _apply(
         return await apply_receipt(conn, channel, item.row_id, item.event, raw.trace_id)
     if item.event.kind is EventKind.EDIT:
         return await apply_edit(conn, channel, item.row_id, item.event, raw.trace_id)
+    if item.event.metadata.get("only_in_known_session") and not await _known(conn, channel, item.event):
+        await conn.execute(_IGNORE, {"id": item.row_id, "reason": "in a thread that we take no part in"})
+        return None
     arriving = ArrivingItem(item.row_id, item.event, raw.trace_id, storable(item.event.sender.id) in blocked)
     return await record_message(conn, channel, arriving, deferred_until=deferred_until)

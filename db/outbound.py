@@ -6,7 +6,6 @@ most: the unique index on `turn_id` says so, and a second writer is given the fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4, uuid5
@@ -16,21 +15,14 @@ from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import outbox, parts
+from db import outbox
 from db.handoff import complete_handoff
 from db.outbox import Aggregate
-from db.rows import MESSAGE_COLUMNS, MESSAGE_TYPES, SESSION_COLUMNS, mapping, message_view, session_view
-from domain.errors import ConflictError, NotFoundError
-from domain.events import (
-    AiResponseComplete,
-    ChatMessageCreated,
-    ConversationError,
-    Event,
-    MessageCreated,
-    SessionUpdated,
-)
+from db.outgoing import Outgoing, new_events, new_view
+from db.rows import MESSAGE_COLUMNS, MESSAGE_TYPES, SESSION_COLUMNS, mapping, message_view
+from db.turns import StepRow
 from domain.sanitize import storable
-from domain.views import ConversationMessageView, MessageMetadataView, MessageView, SenderInfoView
+from domain.views import MessageView
 
 _OPEN: Final = text(
     f"""
@@ -102,28 +94,17 @@ _EXISTING: Final = text(
       AND (m.turn_id = :turn_id OR m.client_id = :client_id)
     """  # noqa: S608 - constant columns
 ).columns(**MESSAGE_TYPES)
-_NEXT_GENERATION: Final = text(
-    """
-    WITH old AS (
-        SELECT d.* FROM message_deliveries d JOIN chat_messages m ON m.id = d.message_id AND m.generation = d.generation
-        WHERE m.id = :message_id AND m.session_id = :session_id AND m.direction = 'outbound'
-    ), m AS (
-        UPDATE chat_messages SET generation = generation + 1, version = version + 1
-        WHERE id = :message_id AND EXISTS (SELECT 1 FROM old WHERE status IN ('dead', 'unknown'))
-        RETURNING id, generation, channel_id
-    ), p AS (
-        INSERT INTO message_deliveries (id, account_id, message_id, session_id, channel_id, generation, part_no, body,
-            plain, as_plain, nonce, status, platform_message_id, attempts, settled_at)
-        SELECT gen_random_uuid(), o.account_id, o.message_id, o.session_id, o.channel_id, m.generation, o.part_no,
-            o.body, o.plain, o.as_plain, split_part(o.nonce, 'g', 1) || 'g' || m.generation,
-            CASE WHEN o.status IN ('dead', 'unknown') THEN 'queued' ELSE o.status END,
-            o.platform_message_id, CASE WHEN o.status IN ('dead', 'unknown') THEN 0 ELSE o.attempts END, o.settled_at
-        FROM old o CROSS JOIN m
-    )
-    SELECT m.channel_id, c.platform FROM m JOIN chat_channels c ON c.id = m.channel_id
-    """
-)
 _LOCK: Final = text("SELECT owner, status FROM chat_sessions WHERE id = :id FOR UPDATE")
+_LOCK_TURN: Final = text(
+    """
+    SELECT s.owner, s.status,
+        (SELECT jsonb_agg(jsonb_build_array(t.step, t.kind, t.name, t.request, t.response, t.input_tokens,
+            t.output_tokens) ORDER BY t.step) FROM turn_steps t WHERE t.turn_id = :turn_id) AS steps,
+        (SELECT jsonb_build_array(m.id, m.generation, m.trace_id) FROM chat_messages m
+         WHERE m.turn_id = :turn_id AND m.direction = 'outbound') AS stored
+    FROM chat_sessions s WHERE s.id = :id FOR NO KEY UPDATE OF s
+    """
+).columns(steps=JSONB, stored=JSONB)
 
 DELIVER_RECORDED: Final = "deliver_recorded"
 _REPLY_NAMESPACE: Final = UUID("6f6d2b1e-2d0f-4a62-9b39-0f3b9a4f6d11")
@@ -132,39 +113,6 @@ _REPLY_NAMESPACE: Final = UUID("6f6d2b1e-2d0f-4a62-9b39-0f3b9a4f6d11")
 def reply_public_id(turn_id: UUID) -> str:
     """Return the public id that a turn's reply will have: deltas carry it before the reply is recorded."""
     return str(uuid5(_REPLY_NAMESPACE, str(turn_id)))
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One rendered piece, as it will be sent."""
-
-    body: str
-    plain: str
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """An outbound message to be stored. Exactly one of `turn_id` (an agent's) and `user_id` (an operator's) is set,
-    or neither for a notice of our own. `closing`: the last words of a hand-off, sent although a human now owns the
-    session; `signal`: the session's workflow does not know of it yet.
-    """
-
-    session_id: UUID
-    content: str
-    parts: Sequence[Part]
-    trace_id: str
-    turn_id: UUID | None = None
-    user_id: UUID | None = None
-    user_name: str | None = None
-    client_id: str | None = None
-    answers: UUID | None = None
-    handled: Sequence[UUID] = ()
-    processed_no: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    failure: str | None = None
-    closing: bool = False
-    signal: bool = False
 
 
 async def existing(conn: AsyncConnection, out: Outgoing) -> MessageView | None:
@@ -182,6 +130,25 @@ async def owner_of(conn: AsyncConnection, session_id: UUID) -> tuple[str, str] |
     return None if row is None else (row.owner, row.status)
 
 
+@dataclass(frozen=True, slots=True)
+class TurnStand:
+    """Where a turn stands when its reply is to be recorded, read under the session's lock."""
+
+    owner: str
+    status: str
+    steps: list[StepRow]
+    stored: tuple[str, int, str] | None
+
+
+async def lock_turn(conn: AsyncConnection, session_id: UUID, turn_id: UUID) -> TurnStand | None:
+    """Lock the session and return the turn's steps and its stored reply (id, generation, trace), if it has one."""
+    row = (await conn.execute(_LOCK_TURN, {"id": session_id, "turn_id": turn_id})).one_or_none()
+    if row is None:
+        return None
+    steps = [StepRow(*step) for step in row.steps or ()]
+    return TurnStand(row.owner, row.status, steps, tuple(row.stored) if row.stored else None)
+
+
 async def settle_without_reply(conn: AsyncConnection, out: Outgoing, reason: str) -> None:
     """Mark messages as handled by a turn that has no reply, with the reason."""
     await conn.execute(
@@ -194,67 +161,6 @@ async def settle_without_reply(conn: AsyncConnection, out: Outgoing, reason: str
             "reason": reason,
         },
     )
-
-
-def _conversation_message(out: Outgoing, session: Row[Any], public_id: str) -> ConversationMessageView:
-    sender = session.agent_id or out.user_id
-    return ConversationMessageView(
-        id=public_id,
-        content=out.content,
-        sender_type="ai",
-        sender_info=SenderInfoView(id=str(sender) if sender else None, name=session.agent_name or out.user_name),
-        sequence_number=session.last_sequence,
-        created_at=session.at,
-        metadata=MessageMetadataView(tokens_used=out.input_tokens + out.output_tokens),
-    )
-
-
-def _view(out: Outgoing, session: Row[Any], message_id: UUID, ai_message_id: UUID, nonces: list[str]) -> MessageView:
-    detail = [
-        {
-            "part": number,
-            "status": "queued",
-            "attempts": 0,
-            "platform_message_id": None,
-            "error_code": None,
-            "error": None,
-        }
-        for number in range(1, len(nonces) + 1)
-    ]
-    return MessageView.model_validate(
-        {
-            "id": message_id,
-            "session_id": out.session_id,
-            "direction": "outbound",
-            "message_type": "text",
-            "content": out.content,
-            "delivery_status": "pending",
-            "delivery_detail": detail,
-            "generation": 1,
-            "arrival_no": None,
-            "platform_message_id": None,
-            "ai_message_id": ai_message_id,
-            "trace_id": out.trace_id,
-            "sent_at": None,
-            "delivered_at": None,
-            "read_at": None,
-            "created_at": session.at,
-            "version": 1,
-        }
-    )
-
-
-def _events(out: Outgoing, session: Row[Any], view: MessageView, public_id: str) -> list[Event]:
-    message = _conversation_message(out, session, public_id)
-    conversation_id, at = session.conversation_id, session.at
-    events: list[Event] = [MessageCreated(timestamp=at, conversation_id=conversation_id, message=message)]
-    if out.turn_id is not None and out.failure is None:
-        events.append(AiResponseComplete(timestamp=at, conversation_id=conversation_id, message=message))
-    if out.failure is not None:
-        events.append(ConversationError(timestamp=at, conversation_id=conversation_id, message=out.failure))
-    events.append(ChatMessageCreated(timestamp=at, session_id=out.session_id, message=view))
-    events.append(SessionUpdated(timestamp=at, session=session_view(mapping(session))))
-    return events
 
 
 async def _open(conn: AsyncConnection, out: Outgoing) -> Row[Any]:
@@ -281,8 +187,8 @@ async def record(conn: AsyncConnection, out: Outgoing) -> tuple[MessageView, Agg
     message_id, ai_message_id = uuid4(), uuid4()
     public_id = reply_public_id(out.turn_id) if out.turn_id else str(uuid4())
     nonces = [f"{message_id.hex[:20]}-{number}" for number in range(1, len(out.parts) + 1)]
-    view = _view(out, session, message_id, ai_message_id, nonces)
-    rows = [outbox.event_row(event) for event in _events(out, session, view, public_id)]
+    view = new_view(out, session, message_id, ai_message_id, nonces)
+    rows = [outbox.event_row(event) for event in new_events(out, session, view, public_id)]
     if out.signal:
         rows.append(signal_for(view, session.channel_id, session.platform))
     aggregate = outbox.session_aggregate(session.account_id, out.session_id)
@@ -340,39 +246,3 @@ def _message_columns(out: Outgoing, view: MessageView, public_id: str, nonces: l
         "input_tokens": out.input_tokens,
         "output_tokens": out.output_tokens,
     }
-
-
-async def record_operator_message(conn: AsyncConnection, out: Outgoing) -> tuple[MessageView, Aggregate | None]:
-    """Store what an operator answers; it is delivered in its order by the session's workflow.
-
-    Idempotent by `client_id`: a repeat returns the first message and no aggregate. Raises NotFoundError,
-    ConflictError for a blocked session.
-    """
-    owner = await owner_of(conn, out.session_id)
-    if owner is None:
-        raise NotFoundError("No such session")
-    if owner[1] == "blocked":
-        raise ConflictError("The session is blocked")
-    if out.client_id is not None:
-        stored = await existing(conn, out)
-        if stored is not None:
-            return stored, None
-    return await record(conn, out)
-
-
-async def retry_message(conn: AsyncConnection, account_id: UUID, session_id: UUID, message_id: UUID) -> Aggregate:
-    """Send again what did not arrive: its dead and unknown parts, as the next generation (ruling 3).
-
-    Raises NotFoundError, ConflictError when there is nothing to be sent again.
-    """
-    if await owner_of(conn, session_id) is None:
-        raise NotFoundError("No such session")
-    row = (await conn.execute(_NEXT_GENERATION, {"message_id": message_id, "session_id": session_id})).one_or_none()
-    if row is None:
-        raise ConflictError("Nothing of this message is dead or unknown")
-    version, at = await parts.lock_session(conn, session_id)
-    view = await parts.settle_message(conn, message_id)
-    signal = signal_for(view, row.channel_id, row.platform)
-    aggregate = outbox.session_aggregate(account_id, session_id)
-    await outbox.write(conn, aggregate, version, [parts.status_event(view, at), signal], view.trace_id)
-    return aggregate

@@ -24,7 +24,7 @@ _LOCK_SESSION: Final = text(
 )
 # The SQL twin of domain.message.message_status; a test holds the two together over all combinations.
 _SETTLE_MESSAGE: Final = text(
-    """
+    f"""
     UPDATE chat_messages m SET version = m.version + 1, delivery_status = p.status,
         sent_at = CASE WHEN p.status IN ('sent', 'delivered', 'read') THEN COALESCE(m.sent_at, now()) END,
         delivered_at = CASE WHEN p.status IN ('delivered', 'read') THEN COALESCE(m.delivered_at, now()) END,
@@ -42,8 +42,9 @@ _SETTLE_MESSAGE: Final = text(
         WHERE d.message_id = :message_id
     ) p
     WHERE m.id = :message_id
-    """
-)
+    RETURNING {MESSAGE_COLUMNS}
+    """  # noqa: S608 - constant columns
+).columns(**MESSAGE_TYPES)
 _VIEW: Final = text(f"SELECT {MESSAGE_COLUMNS} FROM chat_messages m WHERE m.id = :message_id").columns(  # noqa: S608
     **MESSAGE_TYPES
 )
@@ -114,8 +115,7 @@ def status_event(view: MessageView, at: datetime) -> dict[str, object]:
 
 async def settle_message(conn: AsyncConnection, message_id: UUID) -> MessageView:
     """Derive a message's status from its parts, bump its version, and return its view."""
-    await conn.execute(_SETTLE_MESSAGE, {"message_id": message_id})
-    return await message_with_parts(conn, message_id)
+    return message_view(mapping((await conn.execute(_SETTLE_MESSAGE, {"message_id": message_id})).one()))
 
 
 async def publish_message(

@@ -119,21 +119,23 @@ async def apply(conn: AsyncConnection, command: Command) -> Changed:
     view = session_view(mapping(session))
     rows = [outbox.event_row(SessionUpdated(timestamp=session.at, session=view))]
     rows += await _bar(conn, command, session)
-    rows.append(
-        outbox.signal_row(
-            SESSION_CHANGED,
-            {
-                "session_id": str(view.id),
-                "channel_id": str(view.channel_id),
-                "platform": view.platform,
-                "version": view.version,
-            },
-        )
-    )
+    rows.append(_changed_signal(view))
     aggregate = outbox.session_aggregate(row.account_id, view.id)
     await outbox.write(conn, aggregate, view.version, rows, "")
     claimed = [(one.message_id, one.part_no) for one in await conn.execute(_CLAIMED, {"id": view.id})]
     return Changed(view, aggregate, claimed)
+
+
+def _changed_signal(view: SessionView) -> dict[str, object]:
+    return outbox.signal_row(
+        SESSION_CHANGED,
+        {
+            "session_id": str(view.id),
+            "channel_id": str(view.channel_id),
+            "platform": view.platform,
+            "version": view.version,
+        },
+    )
 
 
 def _check(command: Command, row: Row[Any]) -> None:

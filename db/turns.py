@@ -51,21 +51,17 @@ _SAVE: Final = text(
 )
 # What an earlier turn answered (or nobody will) comes before what this turn answers; a message that still waits for
 # its own turn is not shown yet.
-_HISTORY: Final = text(
+_CONTEXT: Final = text(
     """
-    SELECT h.id, h.role, h.content FROM (
-        SELECT a.id, a.role, a.content, a.sequence_number FROM ai_messages a
-        LEFT JOIN chat_messages m ON m.ai_message_id = a.id AND m.direction = 'inbound'
-        WHERE a.conversation_id = :conversation_id AND a.deleted_at IS NULL AND a.role IN ('user', 'assistant')
-          AND (m.id IS NULL OR (m.handled_at IS NOT NULL AND m.id <> ALL(:message_ids)))
-        ORDER BY a.sequence_number DESC LIMIT :limit
-    ) h ORDER BY h.sequence_number
-    """
-)
-_CURRENT: Final = text(
-    """
-    SELECT m.id, m.content FROM chat_messages m WHERE m.id = ANY(:message_ids)
-    ORDER BY m.order_key, m.arrival_no
+    SELECT x.role, x.content FROM (
+        (SELECT 0 AS now, a.role, a.content, a.sequence_number AS position, '' AS order_key FROM ai_messages a
+         LEFT JOIN chat_messages m ON m.ai_message_id = a.id AND m.direction = 'inbound'
+         WHERE a.conversation_id = :conversation_id AND a.deleted_at IS NULL AND a.role IN ('user', 'assistant')
+           AND (m.id IS NULL OR (m.handled_at IS NOT NULL AND m.id <> ALL(:message_ids)))
+         ORDER BY a.sequence_number DESC LIMIT :limit)
+        UNION ALL
+        SELECT 1, 'user', m.content, m.arrival_no, m.order_key FROM chat_messages m WHERE m.id = ANY(:message_ids)
+    ) x ORDER BY x.now, x.order_key, x.position
     """
 )
 _FINISH: Final = text(
@@ -178,14 +174,12 @@ async def load_context(
     conn: AsyncConnection, conversation_id: UUID, message_ids: list[UUID], nonce: str
 ) -> list[ChatMessage]:
     """Return what the agent is shown: the newest messages, oldest first, the ones to be answered last."""
-    history = await conn.execute(
-        _HISTORY, {"conversation_id": conversation_id, "message_ids": message_ids, "limit": CONTEXT_MESSAGES}
+    found = await conn.execute(
+        _CONTEXT, {"conversation_id": conversation_id, "message_ids": message_ids, "limit": CONTEXT_MESSAGES}
     )
-    messages = [
+    return [
         ChatMessage(Role.USER, wrap_user_text(row.content, nonce))
         if row.role == "user"
         else ChatMessage(Role.ASSISTANT, row.content)
-        for row in history
+        for row in found
     ]
-    current = await conn.execute(_CURRENT, {"message_ids": message_ids})
-    return messages + [ChatMessage(Role.USER, wrap_user_text(row.content, nonce)) for row in current]

@@ -41,6 +41,17 @@ class SessionRef:
     platform: str
 
 
+def attribute_values(ref: SessionRef, trace_id: str | None = None) -> dict[str, str]:
+    """Return the search attributes of work in a session. Shape: attribute -> value."""
+    values = {
+        "AccountId": ref.account_id,
+        "ChannelId": ref.channel_id,
+        "SessionId": ref.session_id,
+        "Platform": ref.platform,
+    }
+    return values if trace_id is None else {**values, "TraceId": trace_id}
+
+
 @dataclass(frozen=True)
 class Arrival:
     """An inbound message that waits for its turn. Sorted by (`order_key`, `arrival_no`) (ORDER)."""

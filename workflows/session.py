@@ -11,7 +11,6 @@ from typing import Final
 from uuid import UUID, uuid5
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
 
 from domain.work import (
@@ -27,6 +26,7 @@ from domain.work import (
     response_workflow_id,
 )
 from workflows import policies
+from workflows.attributes import search_attributes
 from workflows.delivery import OutboundDeliveryWorkflow, attempt_delivery
 from workflows.inbox import Inbox
 from workflows.response import AgentResponseWorkflow
@@ -124,8 +124,6 @@ class ChatSessionWorkflow:
             return
         self._inbox.take_plan(plan)
 
-    # -- answering
-
     async def _answer(self) -> None:
         batch = await self._inbox.take(self._sleep)
         while True:
@@ -191,7 +189,7 @@ class ChatSessionWorkflow:
             args=[turn, plan.turns_queue],
             id=response_workflow_id(turn.message_ids[-1]),
             task_timeout=policies.TASK_TIMEOUT,
-            search_attributes=self._search_attributes(turn.trace_id),
+            search_attributes=search_attributes(self._state.ref, turn.trace_id),
             static_summary=f"Answer to {turn.label}",
         )
         if not steers:
@@ -219,8 +217,6 @@ class ChatSessionWorkflow:
             retry_policy=policies.DATABASE_RETRY,
         )
 
-    # -- delivering
-
     async def _deliver(self, message: Recorded) -> None:
         plan = self._inbox.plan
         if self._state.open_delivery is not None and await self._append(self._state.open_delivery, message):
@@ -237,7 +233,7 @@ class ChatSessionWorkflow:
                 id=workflow_id,
                 task_timeout=policies.TASK_TIMEOUT,
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                search_attributes=self._search_attributes(message.trace_id),
+                search_attributes=search_attributes(self._state.ref, message.trace_id),
                 static_summary=f"Delivery of {message.message_id}",
             )
         except WorkflowAlreadyStartedError:
@@ -253,8 +249,6 @@ class ChatSessionWorkflow:
             self._state.open_delivery = None
             return False
         return True
-
-    # -- time, and what an operator sees
 
     async def _sleep(self, seconds: float) -> None:
         await workflow.sleep(seconds, summary="collecting")
@@ -295,19 +289,6 @@ class ChatSessionWorkflow:
             retry_policy=policies.DATABASE_RETRY,
         )
         return closed and not self._has_work()
-
-    def _search_attributes(self, trace_id: str) -> TypedSearchAttributes:
-        ref = self._state.ref
-        values = (
-            ("AccountId", ref.account_id),
-            ("ChannelId", ref.channel_id),
-            ("SessionId", ref.session_id),
-            ("Platform", ref.platform),
-            ("TraceId", trace_id),
-        )
-        return TypedSearchAttributes(
-            [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values]
-        )
 
     def _describe(self, turn: TurnInput) -> None:
         state = self._state

@@ -50,6 +50,8 @@ async def app(database_urls: DatabaseUrls, redis_url: str, redis: object) -> Asy
             jwt_secret=SecretStr("j" * 32),
             credentials_key=SecretStr(base64.b64encode(b"0" * 32).decode()),
             public_url="https://chat.example.org",
+            chat_queue="chat",
+            claim_s=20,
         )
     )
     yield application

@@ -25,7 +25,7 @@ BODIES: dict[str, Any] = {
 
 
 def calls() -> list[tuple[str, APIRoute]]:
-    return [(method, route) for route in api_routes(ROUTERS) for method in sorted(route.methods - {"HEAD"})]
+    return [(method, route) for route in api_routes(ROUTERS) for method in sorted((route.methods or set()) - {"HEAD"})]
 
 
 async def call(client: httpx2.AsyncClient, method: str, route: APIRoute, ids: dict[str, UUID]) -> httpx2.Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -144,8 +145,7 @@ class TestRecordInbound:
 
 class TestEdits:
     def _edit(self, number: int, said: str) -> InboundEvent:
-        edited = inbound(number, said=said, kind=EventKind.EDIT)
-        return InboundEvent(**{**{f: getattr(edited, f) for f in edited.__slots__}, "target_message_id": str(number)})
+        return replace(inbound(number, said=said, kind=EventKind.EDIT), target_message_id=str(number))
 
     async def test_an_edit_changes_message_and_conversation_and_keeps_the_old_text(
         self, database: Database, tenant: Tenant

@@ -23,15 +23,17 @@ from db.session import Database
 from simulator.client import SimulatorClient
 from stack.ports import any_free
 from tests.conftest import DatabaseUrls
-from tests.tenants import BOX, Tenant, Wish, make_tenant
+from tests.tenants import Tenant, Wish, make_tenant
 
 ROOT = Path(__file__).parents[2]
 KEY = base64.b64encode(b"0" * 32).decode()
-CREDENTIALS = {
-    "telegram": lambda mark: {"bot_token": f"{int(mark[:6], 16)}:{mark}", "webhook_secret": f"s-{mark}"},
-    "slack": lambda mark: {"bot_token": f"xoxb-{mark}", "signing_secret": f"sign-{mark}"},
-}
-assert BOX is not None
+
+
+def credentials_of(platform: str, mark: str) -> dict[str, str]:
+    """Return what a simulated bot has."""
+    if platform == "telegram":
+        return {"bot_token": f"{int(mark[:6], 16)}:{mark}", "webhook_secret": f"s-{mark}"}
+    return {"bot_token": f"xoxb-{mark}", "signing_secret": f"sign-{mark}"}
 
 
 @dataclass
@@ -64,10 +66,7 @@ class Process:
     async def stopped(self) -> None:
         """Wait until it stands still (SIGSTOP)."""
         assert self.running is not None
-        stat = Path(f"/proc/{self.running.pid}/stat")
-        async with asyncio.timeout(60):
-            while stat.read_text().rpartition(")")[2].split()[0] != "T":
-                await asyncio.sleep(0.02)
+        await asyncio.to_thread(os.waitpid, self.running.pid, os.WUNTRACED)
 
     async def kill(self) -> None:
         """Kill it and wait until it is gone."""
@@ -154,7 +153,7 @@ class System:
     async def open_talk(self, platform: str, wish: Wish | None = None, **options: Any) -> Talk:
         """Make an account with a channel, and register it at the simulator."""
         mark = os.urandom(6).hex()
-        credentials = CREDENTIALS[platform](mark)
+        credentials = credentials_of(platform, mark)
         wanted = wish or Wish()
         tenant = await make_tenant(
             self.urls.owner,

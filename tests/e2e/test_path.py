@@ -166,7 +166,7 @@ class TestOrder:
 
 async def shuffled(talk: Talk, texts: list[str], request: dict[str, Any]) -> None:
     """Send messages whose platform times are in order, in any order of arrival."""
-    requests = []
+    requests: list[dict[str, Any]] = []
     for number, said in enumerate(texts, start=1):
         found = await talk.say("alice", said, at=1_700_000_000 + number, mode="sign_only", wait=False)
         requests.append(found["requests"][0])

@@ -1,0 +1,80 @@
+"""What to do next for a message that is being delivered: which part to claim, how long to wait, or why to give up.
+
+Pure decisions over rows that were read under the session's lock; activities/delivery.py acts on them.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from adapters.base import ErrorClass, LookupRequest
+from db.deliveries import Claims, Outgoing, PartRow
+from domain.message import PartStatus, ReplyAddress
+
+BACKOFF_CAP_S: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A part that is ours to send, or to find out about (`resolve`), until `deadline` on our monotonic clock."""
+
+    message: Outgoing
+    part: PartRow
+    claim_id: UUID
+    deadline: float
+    resolve: bool
+
+
+# What a step returns: a wait, True when the part has ended, False when it is to be looked at again at once.
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do before `seconds` have passed."""
+
+    seconds: float
+    error_class: str
+
+
+def backoff_s(attempts: int) -> float:
+    """Return the wait after the n-th transient refusal: 1 s, doubling to 10 min, with jitter."""
+    return min(BACKOFF_CAP_S, 2.0 ** min(attempts - 1, 16)) * random.uniform(0.8, 1.2)
+
+
+def address(reply_to: dict[str, str | None]) -> ReplyAddress:
+    """Return where a stored reply goes."""
+    return ReplyAddress(str(reply_to["chat"]), reply_to.get("thread"), reply_to.get("message"))
+
+
+def lookup_request(claimed: Claimed) -> LookupRequest:
+    """Return what to ask the platform about a part whose fate is not known."""
+    since = claimed.part.first_attempt_at or claimed.message.at
+    return LookupRequest(address(claimed.message.reply_to), claimed.part.nonce, since)
+
+
+def decide(message: Outgoing, paused_s: float, claims: Claims) -> PartRow | Wait | tuple[str, str] | None:
+    """Choose the next part to claim, or the wait, or the error that ends the rest; None when all is settled."""
+    for part in message.parts:
+        if part.status is PartStatus.ATTEMPTING:
+            due = claims.ambiguous_at(part)
+            left = 0.0 if due is None else (due - message.at).total_seconds()
+            return Wait(left, "ambiguous") if left > 0 else part
+        if part.status is PartStatus.QUEUED:
+            return _decide_queued(message, part, paused_s)
+    return None
+
+
+def _decide_queued(message: Outgoing, part: PartRow, paused_s: float) -> PartRow | Wait | tuple[str, str]:
+    if message.barred is not None:
+        return (message.barred, "A human answers this session" if message.barred == "taken_over" else "Blocked")
+    if any(earlier.status is PartStatus.DEAD for earlier in message.parts):
+        return ("earlier_part_failed", "An earlier part of this message could not be delivered")
+    until = message.channel.send_paused_until
+    paused_s = max(paused_s, (until - message.at).total_seconds() if until else 0.0)
+    if paused_s > 0:
+        return Wait(paused_s, ErrorClass.RATE_LIMITED)
+    left = (part.next_attempt_at - message.at).total_seconds() if part.next_attempt_at else 0.0
+    return Wait(left, ErrorClass.TRANSIENT) if left > 0 else part
