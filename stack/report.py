@@ -137,7 +137,7 @@ class PipeReport:
 
     def say(self, text: str) -> None:
         """Nobody waits any more: it goes to the supervisor's log."""
-        Console().print(text, markup=False, highlight=False)
+        Console(stderr=True).print(text, markup=False, highlight=False)
 
     def close(self) -> None:
         """Let the waiting command see the end."""
