@@ -79,6 +79,7 @@ class Dispatcher:
         self._task_queue = task_queue
         self._queue: asyncio.Queue[Aggregate] = asyncio.Queue(QUEUE_LIMIT)
         self._queued: set[Aggregate] = set()
+        self._soon: set[Aggregate] = set()
         self._workers: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -100,7 +101,13 @@ class Dispatcher:
 
     def notify_soon(self, aggregate: Aggregate) -> None:
         """Say that an aggregate has events and no signal: they wait a moment for those that are about to follow."""
-        asyncio.get_running_loop().call_later(GATHER_S, self.notify, aggregate)
+        if aggregate not in self._soon:
+            self._soon.add(aggregate)
+            asyncio.get_running_loop().call_later(GATHER_S, self._now, aggregate)
+
+    def _now(self, aggregate: Aggregate) -> None:
+        self._soon.discard(aggregate)
+        self.notify(aggregate)
 
     async def _work(self) -> None:
         while True:

@@ -20,7 +20,7 @@ import orjson
 from temporalio.client import Client as Temporal
 
 from bench.product import Product, running_product
-from bench.wire import Client, Sink, quantile
+from bench.wire import Client, Sink, cpu_s, quantile
 
 SESSIONS = 30
 IDLE_MESSAGES = 80
@@ -56,9 +56,10 @@ class Result:
 
     idle_ms: list[float]
     per_second: float
+    cpu_ms: dict[str, float]
 
 
-async def measure(replies: Replies, send: Send, mark: int) -> Result:
+async def measure(replies: Replies, send: Send, mark: int, pids: dict[str, int]) -> Result:
     """Measure idle latency in one session, then throughput with 30 in a closed loop."""
     chat = str(mark * 1000)
     for number in range(10):
@@ -78,9 +79,11 @@ async def measure(replies: Replies, send: Send, mark: int) -> Result:
             number += 1
             done += 1
 
-    started = time.perf_counter()
+    started, before = time.perf_counter(), {name: cpu_s(pid) for name, pid in pids.items()}
     await asyncio.gather(*(session(index) for index in range(1, SESSIONS + 1)))
-    return Result(idle, done / (time.perf_counter() - started))
+    took = time.perf_counter() - started
+    used = {name: round((cpu_s(pid) - before[name]) * 1000 / done, 2) for name, pid in pids.items()}
+    return Result(idle, done / took, used)
 
 
 def row(side: str, number: int, result: Result) -> dict[str, object]:
@@ -93,6 +96,7 @@ def row(side: str, number: int, result: Result) -> dict[str, object]:
         "idle_p95_ms": round(quantile(result.idle_ms, 0.95), 1),
         "idle_p99_ms": round(quantile(result.idle_ms, 0.99), 1),
         "sustained_per_s": round(result.per_second, 1),
+        "cpu_ms_per_message": result.cpu_ms,
     }
 
 
@@ -153,7 +157,7 @@ async def run() -> None:
         results: dict[str, list[Result]] = {side: [] for side in sides}
         for number in range(1, PASSES + 1):
             for index, (side, send) in enumerate(sides.items()):
-                result = await measure(replies, send, 10 * number + index + 1)
+                result = await measure(replies, send, 10 * number + index + 1, product.pids)
                 results[side].append(result)
                 print(orjson.dumps(row(side, number, result)).decode(), flush=True)
     p50 = {side: statistics.median(quantile(r.idle_ms, 0.5) for r in rs) for side, rs in results.items()}

@@ -46,7 +46,9 @@ class Product:
 
     api_url: str
     temporal_address: str
+    owner_url: str
     channels: list[Channel]
+    pids: dict[str, int]
 
 
 async def _seed(owner_url: str) -> list[Channel]:
@@ -115,7 +117,7 @@ async def _ready(url: str) -> None:
 async def running_product(platform_origin: str, *, peer_queue: str | None = None) -> AsyncGenerator[Product]:
     """Run everything on free ports under a folder of its own, and end it."""
     with tempfile.TemporaryDirectory(prefix="powernode-bench-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)
+        os.chmod(folder, 0o711)  # noqa: PTH101 - Postgres's own user walks through
         async with EmbeddedServices(Path(folder), durable=True) as urls:
             await asyncio.to_thread(upgrade, urls.database_owner_url)
             channels = await _seed(urls.database_owner_url)
@@ -130,9 +132,12 @@ async def running_product(platform_origin: str, *, peer_queue: str | None = None
                 )
                 for command in commands
             ]
+            pids = {**urls.pids, "api": started[0].pid, "worker": started[1].pid}
             try:
                 await _ready(f"http://127.0.0.1:{port}/api/v1/health")
-                yield Product(f"http://127.0.0.1:{port}", urls.temporal_address, channels)
+                yield Product(
+                    f"http://127.0.0.1:{port}", urls.temporal_address, urls.database_owner_url, channels, pids
+                )
             finally:
                 for process in started:
                     process.send_signal(signal.SIGKILL)

@@ -55,9 +55,10 @@ _CONTEXT: Final = text(
     """
     SELECT x.role, x.content FROM (
         (SELECT 0 AS now, a.role, a.content, a.sequence_number AS position, '' AS order_key FROM ai_messages a
-         LEFT JOIN chat_messages m ON m.ai_message_id = a.id AND m.direction = 'inbound'
          WHERE a.conversation_id = :conversation_id AND a.deleted_at IS NULL AND a.role IN ('user', 'assistant')
-           AND (m.id IS NULL OR (m.handled_at IS NOT NULL AND m.id <> ALL(:message_ids)))
+           AND NOT EXISTS (
+               SELECT 1 FROM chat_messages m WHERE m.ai_message_id = a.id AND m.direction = 'inbound'
+                 AND (m.handled_at IS NULL OR m.id = ANY(:message_ids)))
          ORDER BY a.sequence_number DESC LIMIT :limit)
         UNION ALL
         SELECT 1, 'user', m.content, m.arrival_no, m.order_key FROM chat_messages m WHERE m.id = ANY(:message_ids)

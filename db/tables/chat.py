@@ -185,6 +185,7 @@ chat_messages = Table(
     owned("turn_id", "turns"),
     Index("uq_chat_messages_turn_reply", "turn_id", unique=True, postgresql_where=text("direction = 'outbound'")),
     Index("ix_chat_messages_history", "session_id", "created_at"),
+    Index("ix_chat_messages_twin", "ai_message_id"),
     Index("ix_chat_messages_platform_id", "channel_id", "platform_message_id"),
     Index(
         "ix_chat_messages_waiting",

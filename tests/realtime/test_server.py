@@ -77,8 +77,19 @@ class TestToken:
     async def test_is_in_no_log_line(self, cable: Cable, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)  # at DEBUG, uvicorn logs whole frames
         token = cable.token(person(cable.account_id))
-        async with cable.raw(f"?page=2&token={token}") as client:
-            await client.next()
+        # Directly at the server's logger: once any uvicorn was configured in this process, it propagates nothing.
+        server_log = logging.getLogger("uvicorn.error")
+        level, heard = server_log.level, server_log.propagate
+        server_log.addHandler(caplog.handler)
+        server_log.setLevel(logging.INFO)
+        server_log.propagate = False
+        try:
+            async with cable.raw(f"?page=2&token={token}") as client:
+                await client.next()
+        finally:
+            server_log.removeHandler(caplog.handler)
+            server_log.setLevel(level)
+            server_log.propagate = heard
         assert "/cable?page=2&token=redacted" in caplog.text
         assert token not in caplog.text
 

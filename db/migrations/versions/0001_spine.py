@@ -542,6 +542,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("deferred_until IS NOT NULL"),
     )
+    op.create_index("ix_chat_messages_twin", "chat_messages", ["ai_message_id"], unique=False)
     op.create_index("ix_chat_messages_history", "chat_messages", ["session_id", "created_at"], unique=False)
     op.create_index(
         "ix_chat_messages_platform_id", "chat_messages", ["channel_id", "platform_message_id"], unique=False
