@@ -87,6 +87,26 @@ def status(*, json: Annotated[bool, Parameter(help="For programs.")] = False) ->
     return show(StackSettings.load(), as_json=json)
 
 
+@app.command
+def say(
+    text: str,
+    *,
+    platform: Annotated[str, Parameter(help="Which demo channel.")] = "telegram",
+    as_: Annotated[str, Parameter(name="--as", help="Who writes.")] = "alice",
+    json: Annotated[bool, Parameter(help="For programs.")] = False,
+) -> int:
+    """Write as a person on a simulated platform, and watch the answer come."""
+    from stack.paths import VarDir
+    from stack.say import Wish, run
+    from stack.state import StackState
+
+    state = StackState.read(VarDir.at(StackSettings.load().var_dir))
+    if state is None:
+        sys.stderr.write("nothing runs here; start it with `make up`\n")
+        return 3
+    return run(state, Wish(platform, as_, text), as_json=json)
+
+
 def main() -> None:
     """Run a command and end the process with its status."""
     try:

@@ -12,7 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api import auth, channels, conversations, deps, errors, health, sessions, webhooks
+from api import agents, auth, channels, conversations, deps, errors, health, sessions, webhooks
 from api.envelope import ErrorEnvelope
 from api.hub import open_hub
 from api.services import Services, build
@@ -43,6 +43,7 @@ ROUTERS = (
     channels.router,
     sessions.router,
     conversations.router,
+    agents.router,
 )
 
 

@@ -146,6 +146,20 @@ class ConversationMessageView(View):
     metadata: MessageMetadataView
 
 
+class AgentView(View):
+    """An AI agent in a list."""
+
+    id: UUID
+    name: str
+    slug: str
+    agent_type: str
+    status: str
+    provider: str
+    model: str
+    tools: list[str]
+    created_at: datetime
+
+
 class QuarantinedView(View):
     """A verified webhook that could not be understood, kept raw with the reason."""
 

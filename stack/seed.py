@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ACCOUNT: Final = "Demo"
 AGENT: Final = "Demo agent"
+SLUG: Final = "demo-agent"
 
 
 class _Channel(BaseModel):
@@ -79,9 +80,7 @@ async def people(state: StackState) -> str:
                 password_hash=password_hash,
                 role=Role.ADMIN,
             )
-            await accounts.create_agent(
-                conn, account_id, name=AGENT, slug="demo-agent", provider="local", model="local"
-            )
+            await accounts.create_agent(conn, account_id, name=AGENT, slug=SLUG, provider="local", model="local")
     finally:
         await database.close()
     return state.admin.email
@@ -120,7 +119,13 @@ class _Channels:
         return _Channel.model_validate((await self._api.call("GET", f"/api/v1/chat/channels/{channel_id}"))["channel"])
 
     async def create(self, platform: str, credentials: Mapping[str, str]) -> _Channel:
-        fields = {"name": f"{ACCOUNT} {platform}", "platform": platform, "credentials": credentials}
+        agents = cast("list[Mapping[str, str]]", (await self._api.call("GET", "/api/v1/ai/agents"))["items"])
+        fields = {
+            "name": f"{ACCOUNT} {platform}",
+            "platform": platform,
+            "credentials": credentials,
+            "default_agent_id": next(agent["id"] for agent in agents if agent["slug"] == SLUG),
+        }
         made = await self._api.call("POST", "/api/v1/chat/channels", {"channel": fields})
         return _Channel.model_validate(made["channel"])
 
