@@ -83,6 +83,7 @@ class Talk:
     tenant: Tenant
     platform: str
     name: str
+    credentials: dict[str, str]
 
     async def say(self, person: str, said: str = "", **more: Any) -> dict[str, Any]:
         """Let a person write; waits until the webhook was answered."""
@@ -167,7 +168,7 @@ class System:
                 provider=wanted.provider,
             ),
         )
-        talk = Talk(self, tenant, platform, f"{platform}-{mark}")
+        talk = Talk(self, tenant, platform, f"{platform}-{mark}", credentials)
         await self.simulator.register(
             platform, talk.name, talk.webhook_url, credentials, **({"time_factor": 600, "persistent": True} | options)
         )
