@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from config import TEMPORAL_VARIABLES, Settings, variable
+from stack.gen_events import events
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _CONFIGURATION_HEAD: Final = """# Configuration
@@ -62,7 +63,10 @@ def configuration() -> str:
     return _CONFIGURATION_HEAD + "\n".join(rows) + "\n" + _TEMPORAL_HEAD + "\n".join(temporal) + "\n"
 
 
-DOCUMENTS: Final[Mapping[str, Callable[[], str]]] = {"docs/configuration.md": configuration}
+DOCUMENTS: Final[Mapping[str, Callable[[], str]]] = {
+    "docs/configuration.md": configuration,
+    "docs/events.md": events,
+}
 """Path from the repository's root → what writes it. A new generated file is one entry here."""
 
 

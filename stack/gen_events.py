@@ -1,0 +1,41 @@
+"""docs/events.md, made from the event catalogue."""
+
+from __future__ import annotations
+
+from typing import Final, get_args
+
+from domain.events import CATALOGUE, Event
+
+_HEAD: Final = """# Events
+
+<!-- Made by `make gen` from domain/events.py; do not edit. -->
+
+Every event that reaches a subscriber of `/cable`. Stored ones leave by the outbox, in order per stream, and can be read
+again by offset; passing ones are sent to whoever listens. Views are those of REST, whole, with a `version` that only grows.
+
+| event | type | stored | fields |
+|---|---|---|---|
+"""
+
+
+def _type(event: type[Event]) -> str:
+    return str(get_args(event.model_fields["type"].annotation)[0])
+
+
+def _fields(event: type[Event]) -> str:
+    names = [name for name in event.model_fields if name != "type"]
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def events() -> str:
+    """Return docs/events.md."""
+    rows = [
+        f"| {event.__name__}: {(event.__doc__ or '').strip().splitlines()[0]} | `{_type(event)}` |"
+        f" {'passing' if event.transient else 'yes'} | {_fields(event)} |"
+        for event in CATALOGUE
+    ]
+    streams = (
+        "\n\nStreams: `ai_conversation_{conversation_id}` (AiConversationChannel), `chat_session_{id}`"
+        " (ChatSessionChannel), `chat_channel_{id}` (ChatChannelChannel).\n"
+    )
+    return _HEAD + "\n".join(rows) + streams
