@@ -175,7 +175,7 @@ class ChatSessionWorkflow:
             await workflow.wait_condition(lambda: running.done() or bool(self._state.pending))
             if not running.done():
                 running.cancel()
-                await asyncio.wait([running])
+                await workflow.wait([running])
                 return None
         return await running
 

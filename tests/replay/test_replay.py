@@ -1,0 +1,38 @@
+"""Histories of earlier runs replay under today's workflows, in the sandbox; and no text of anybody is in them."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+
+from tests.replay.record import FOLDER, SECRET
+from worker import WORKFLOWS, workflow_runner
+
+HISTORIES = sorted(FOLDER.glob("*.json"))
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
+class TestReplay:
+    async def test_takes_the_same_decisions(self, path: Path) -> None:
+        replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(sandbox=True))
+        await replayer.replay_workflow(WorkflowHistory.from_json(path.stem, path.read_text()))
+
+    def test_holds_ids_only(self, path: Path) -> None:
+        text = path.read_text()
+        payloads = [base64.b64decode(found) for found in re.findall(r'"data":\s*"([A-Za-z0-9+/=]+)"', text)]
+        assert payloads
+        assert not any(SECRET.encode() in payload for payload in payloads)
+        assert SECRET not in text
+
+
+class TestRecorded:
+    def test_every_workflow_has_a_history(self) -> None:
+        names = " ".join(path.stem for path in HISTORIES)
+        assert all(
+            name in names for name in ("ChatSessionWorkflow", "AgentResponseWorkflow", "OutboundDeliveryWorkflow")
+        )
