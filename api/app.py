@@ -12,7 +12,19 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api import agents, auth, channels, conversations, deps, errors, health, sessions, webhooks
+from api import (
+    agents,
+    auth,
+    blacklists,
+    channels,
+    conversations,
+    deps,
+    errors,
+    health,
+    messages,
+    sessions,
+    webhooks,
+)
 from api.envelope import ErrorEnvelope
 from api.hub import open_hub
 from api.services import Services, build
@@ -42,6 +54,8 @@ ROUTERS = (
     auth.router,
     channels.router,
     sessions.router,
+    messages.router,
+    blacklists.router,
     conversations.router,
     agents.router,
 )

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.base import CheckResult
 from adapters.registry import platform_names
+from api.channel_bodies import ChannelBody, NewChannelBody, complete
 from api.deps import Desk, Principal, allow
 from api.envelope import PageQuery, done, page
 from api.services import Services
-from db import channel_status, channel_views, session_views
+from db import blacklists, channel_status, channel_views, session_views
 from db.channels import load_channel
+from db.credentials import CredentialKeyError
 from domain.channel import ChannelStatus
 from domain.errors import InvalidInputError
 from domain.permissions import Permission
+from domain.session import SessionStatus
 from domain.views import ChannelView
 
 router = APIRouter(prefix="/api/v1/chat", tags=["channels"])
@@ -25,61 +28,6 @@ router = APIRouter(prefix="/api/v1/chat", tags=["channels"])
 Reader = Annotated[Principal, allow(Permission.CHANNELS_READ)]
 Manager = Annotated[Principal, allow(Permission.CHANNELS_MANAGE)]
 Page = Annotated[PageQuery, Depends()]
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class ChannelFields(_Body):
-    """What may be said of a channel. `configuration` keys in use: `busy_mode`, `collect_window_ms`, `groups`,
-    `ambiguous_policy`, `idle_after_s`, `close_after_s`.
-    """
-
-    name: str | None = Field(None, min_length=1, max_length=255)
-    default_agent_id: UUID | None = None
-    rate_limit_per_minute: int | None = Field(None, ge=1, le=1000)
-    credentials: dict[str, str] | None = None
-    configuration: dict[str, Any] | None = None
-    routing_config: dict[str, Any] | None = None
-    agent_personality: dict[str, Any] | None = None
-
-    def merged(self) -> dict[str, object] | None:
-        """Return the configuration with the two blocks that the contract names beside it."""
-        extra = {"routing_config": self.routing_config, "agent_personality": self.agent_personality}
-        given = {name: value for name, value in extra.items() if value is not None}
-        return None if self.configuration is None and not given else {**(self.configuration or {}), **given}
-
-
-class NewChannelFields(ChannelFields):
-    """A new channel needs a name and a platform."""
-
-    name: str = Field(min_length=1, max_length=255)  # pyright: ignore[reportIncompatibleVariableOverride] - required
-    platform: str
-
-
-class NewChannelBody(_Body):
-    """`{channel: {...}}`."""
-
-    channel: NewChannelFields
-
-
-class ChannelBody(_Body):
-    """`{channel: {...}}`."""
-
-    channel: ChannelFields
-
-
-def check_credentials(desk: Services, platform: str, given: dict[str, str], *, complete: bool) -> None:
-    """Refuse credentials that the platform does not know, and with `complete` ones that lack a required field."""
-    fields = {field.name: field for field in desk.platforms.get(platform).capabilities.credentials}
-    unknown = sorted(set(given) - set(fields))
-    if unknown:
-        raise InvalidInputError(f"Unknown credentials: {', '.join(unknown)}; known: {', '.join(fields)}")
-    missing = [field for name, field in fields.items() if field.required and not given.get(name)]
-    if complete and missing:
-        where = "; ".join(f"{field.name} ({field.where})" for field in missing)
-        raise InvalidInputError(f"Missing credentials: {where}")
 
 
 async def _view(desk: Services, caller: Principal, channel_id: UUID) -> ChannelView:
@@ -94,10 +42,10 @@ async def listing(
     caller: Reader,
     query: Page,
     platform: str | None = None,
-    status: str | None = None,
+    status: ChannelStatus | None = None,
     active: bool = False,
 ) -> dict[str, Any]:
-    """Newest first."""
+    """Newest first. `active`: only those that are connected or connecting."""
     async with desk.db.account(caller.account_id) as conn:
         items, total = await channel_views.listing(
             conn, platform=platform, status=status, active=active, limit=query.per_page, offset=query.offset
@@ -115,7 +63,18 @@ async def platforms(desk: Desk, caller: Reader) -> dict[str, Any]:
             {"name": f.name, "label": f.label, "where": f.where, "secret": f.secret, "required": f.required}
             for f in can.credentials
         ]
-        found.append({"id": name, "name": can.label, "supported": True, "credentials": fields})
+        found.append(
+            {
+                "id": name,
+                "name": can.label,
+                "supported": True,
+                "credentials": fields,
+                "registers_webhook": can.registers_webhook,
+                "text_limit": can.text_limit,
+                "text_unit": can.text_unit,
+                "has_receipts": can.has_receipts,
+            }
+        )
     return done(platforms=found)
 
 
@@ -123,15 +82,14 @@ async def platforms(desk: Desk, caller: Reader) -> dict[str, Any]:
 async def create(body: NewChannelBody, desk: Desk, caller: Manager) -> dict[str, Any]:
     """Returns `data.channel` with the `webhook_url` to be given to the platform; `connect` does that where it can."""
     fields = body.channel
-    credentials = fields.credentials or {}
-    check_credentials(desk, fields.platform, credentials, complete=True)
+    credentials = complete(desk.platforms.get(fields.platform).capabilities, {}, fields.credentials or {})
     async with desk.db.account(caller.account_id) as conn:
         channel_id = await channel_views.create(
             conn,
             platform=fields.platform,
             name=fields.name,
             credentials=credentials,
-            configuration=fields.merged() or {},
+            configuration=fields.merged({}) or {},
             rate_limit_per_minute=fields.rate_limit_per_minute or 60,
             default_agent_id=fields.default_agent_id,
             box=desk.box,
@@ -148,25 +106,28 @@ async def show(channel_id: UUID, desk: Desk, caller: Reader) -> dict[str, Any]:
 @router.put("/channels/{channel_id}", summary="Change a channel")
 @router.patch("/channels/{channel_id}", summary="Change a channel")
 async def change(channel_id: UUID, body: ChannelBody, desk: Desk, caller: Manager) -> dict[str, Any]:
-    """Changes what is given; given credentials are merged with those that are set."""
+    """Changes what is given. Credentials and configuration are merged with what is set; `default_agent_id: null` takes
+    the agent away.
+    """
     fields = body.channel
     async with desk.db.account(caller.account_id) as conn:
         row = await load_channel(conn, channel_id)
         credentials = None
         if fields.credentials is not None:
-            check_credentials(desk, row.platform, fields.credentials, complete=False)
-            credentials = {**desk.box.open(row.id, row.credentials), **fields.credentials}
-        configuration = fields.merged()
+            stored = channel_views.opened(desk.box, row.id, row.credentials) or {}
+            credentials = complete(desk.platforms.get(row.platform).capabilities, stored, fields.credentials)
         await channel_views.update(
             conn,
             channel_id,
             name=fields.name,
             rate_limit_per_minute=fields.rate_limit_per_minute,
-            configuration=None if configuration is None else {**row.configuration, **configuration},
+            configuration=fields.merged(row.configuration),
             credentials=credentials,
-            default_agent_id=fields.default_agent_id,
+            agent=fields.agent(),
             box=desk.box,
         )
+        aggregate = await channel_status.announce(conn, caller.account_id, channel_id)
+    desk.dispatcher.notify(aggregate)
     return done(channel=await _view(desk, caller, channel_id))
 
 
@@ -175,6 +136,7 @@ async def remove(channel_id: UUID, desk: Desk, caller: Manager) -> dict[str, Any
     """Only one that never received anything; 409 otherwise: its history is kept, disconnect it instead."""
     async with desk.db.account(caller.account_id) as conn:
         await load_channel(conn, channel_id)
+        await blacklists.remove_of_channel(conn, channel_id)
         await channel_views.delete(conn, channel_id)
     return done("Channel deleted")
 
@@ -183,6 +145,7 @@ async def _set_status(
     desk: Services, caller: Principal, channel_id: UUID, status: ChannelStatus, error: str | None = None
 ) -> None:
     async with desk.db.account(caller.account_id) as conn:
+        await load_channel(conn, channel_id)
         aggregate = await channel_status.change(conn, caller.account_id, channel_id, status, error=error)
     if aggregate is not None:
         desk.dispatcher.notify(aggregate)
@@ -192,7 +155,10 @@ async def _check(desk: Services, caller: Principal, channel_id: UUID, *, registe
     """Test a channel's credentials at the platform; keeps what was learned of our own bot."""
     async with desk.db.account(caller.account_id) as conn:
         row = await load_channel(conn, channel_id)
-    adapter, context = desk.channels.open(row)
+    try:
+        adapter, context = desk.channels.open(row)
+    except CredentialKeyError:
+        return CheckResult(ok=False, problems=("The stored credentials cannot be read any more; enter them again",))
     url = f"{desk.settings.base_url()}/api/v1/chat/webhooks/{row.webhook_token}" if register else None
     result = await adapter.check(context, url)
     if result.ok:
@@ -204,11 +170,17 @@ async def _check(desk: Services, caller: Principal, channel_id: UUID, *, registe
 @router.post("/channels/{channel_id}/connect", summary="Connect a channel")
 async def connect(channel_id: UUID, desk: Desk, caller: Manager) -> dict[str, Any]:
     """Tests the credentials and registers the webhook where the platform has an API for it. Safe to repeat; 422 with
-    the reasons in words when it fails, and the channel's status is then `error`.
+    the reasons in words when it fails, and the channel's status is then `error`. `data.problems` are warnings.
     """
-    await _view(desk, caller, channel_id)
     await _set_status(desk, caller, channel_id, ChannelStatus.CONNECTING)
-    result = await _check(desk, caller, channel_id, register=True)
+    try:
+        result = await _check(desk, caller, channel_id, register=True)
+    except BaseException:
+        # Also when the caller hangs up: a channel must not look as if somebody were still connecting it.
+        await asyncio.shield(
+            _set_status(desk, caller, channel_id, ChannelStatus.ERROR, "The attempt to connect was broken off")
+        )
+        raise
     if not result.ok:
         await _set_status(desk, caller, channel_id, ChannelStatus.ERROR, "; ".join(result.problems))
         raise InvalidInputError("; ".join(result.problems), details={"errors": list(result.problems)})
@@ -218,8 +190,7 @@ async def connect(channel_id: UUID, desk: Desk, caller: Manager) -> dict[str, An
 
 @router.post("/channels/{channel_id}/disconnect", summary="Disconnect a channel")
 async def disconnect(channel_id: UUID, desk: Desk, caller: Manager) -> dict[str, Any]:
-    """Marks it as disconnected."""
-    await _view(desk, caller, channel_id)
+    """Marks it as disconnected. What the platform still sends is stored and answered: take the webhook away there."""
     await _set_status(desk, caller, channel_id, ChannelStatus.DISCONNECTED)
     return done(channel=await _view(desk, caller, channel_id))
 
@@ -238,6 +209,8 @@ async def regenerate_token(channel_id: UUID, desk: Desk, caller: Manager) -> dic
     """The old address is unknown at once; connect the channel again afterwards."""
     async with desk.db.account(caller.account_id) as conn:
         await channel_views.regenerate_token(conn, channel_id)
+        aggregate = await channel_status.announce(conn, caller.account_id, channel_id)
+    desk.dispatcher.notify(aggregate)
     view = await _view(desk, caller, channel_id)
     return done(channel=view, webhook_url=view.webhook_url)
 
@@ -249,7 +222,7 @@ async def sessions(
     desk: Desk,
     caller: Annotated[Principal, allow(Permission.SESSIONS_READ)],
     query: Page,
-    status: str | None = None,
+    status: SessionStatus | None = None,
     active: bool = False,
 ) -> dict[str, Any]:
     """The latest activity first."""
@@ -261,11 +234,23 @@ async def sessions(
     return page(items, total, query)
 
 
+async def _quarantined(desk: Services, caller: Principal, channel_id: UUID | None, query: PageQuery) -> dict[str, Any]:
+    async with desk.db.account(caller.account_id) as conn:
+        if channel_id is not None:
+            await load_channel(conn, channel_id)
+        items, total = await channel_views.quarantined(conn, channel_id, limit=query.per_page, offset=query.offset)
+    return page(items, total, query)
+
+
+@router.get("/channels/{channel_id}/quarantined", summary="List a channel's webhooks that were set aside")
+async def quarantined_of(channel_id: UUID, desk: Desk, caller: Reader, query: Page) -> dict[str, Any]:
+    """Verified, stored and answered 2xx, but not understood, as a whole or in part; each with its reason."""
+    return await _quarantined(desk, caller, channel_id, query)
+
+
 @router.get("/quarantined", summary="List webhooks that were set aside")
 async def quarantined(
     desk: Desk, caller: Reader, query: Page, channel_id: Annotated[UUID | None, Query()] = None
 ) -> dict[str, Any]:
-    """Verified, stored and answered 2xx, but not understood; each with its reason."""
-    async with desk.db.account(caller.account_id) as conn:
-        items, total = await channel_views.quarantined(conn, channel_id, limit=query.per_page, offset=query.offset)
-    return page(items, total, query)
+    """Of all channels; see the list of one channel."""
+    return await _quarantined(desk, caller, channel_id, query)

@@ -8,9 +8,11 @@ from fastapi import APIRouter, Query
 
 from api.deps import Desk, Principal, allow
 from api.envelope import done
-from db import session_views
+from db import message_views, session_views
 from domain.errors import NotFoundError
 from domain.permissions import Permission
+
+Sequence = Annotated[int | None, Query(ge=0, le=2**62)]
 
 router = APIRouter(prefix="/api/v1/ai/conversations", tags=["conversations"])
 
@@ -22,18 +24,23 @@ async def messages(
     desk: Desk,
     caller: Annotated[Principal, allow(Permission.CONVERSATIONS_READ)],
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    before: int | None = None,
-    after: int | None = None,
+    before: Sequence = None,
+    after: Sequence = None,
 ) -> dict[str, Any]:
-    """Oldest first; `before` and `after` are sequence numbers."""
+    """Oldest first: the latest ones, or those next to `before` or `after` (sequence numbers). `after` pages upwards, so
+    that a reader who was away misses none.
+    """
     async with desk.db.account(caller.account_id) as conn:
         found = await session_views.find_conversation(conn, conversation_id)
         if found is None:
             raise NotFoundError("No such conversation")
-        items = await session_views.conversation_messages(conn, found[0], before=before, after=after, limit=limit)
+        items = await message_views.of_conversation(conn, found[0], before=before, after=after, limit=limit)
+        newest, total = await session_views.conversation_extent(conn, found[0])
     pagination = {
         "oldest_cursor": items[0].sequence_number if items else None,
         "newest_cursor": items[-1].sequence_number if items else None,
         "has_older": bool(items) and items[0].sequence_number > 1,
+        "has_newer": bool(items) and items[-1].sequence_number < newest,
+        "total_count": total,
     }
     return done(messages=items, pagination=pagination)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from api.deps import Principal, authenticate
+from api.messages import send_as_operator
 from api.services import Services
-from api.sessions import send_as_operator
 from db import channel_status, session_views
 from domain.errors import AuthenticationError, InvalidInputError, NotFoundError
 from domain.permissions import Permission

@@ -13,6 +13,7 @@ from db.channels import set_status
 from db.outbox import Aggregate
 from db.rows import mapping
 from domain.channel import ChannelStatus
+from domain.errors import NotFoundError
 from domain.events import ChannelStatusChange
 from domain.views import ChannelSummaryView
 
@@ -28,6 +29,7 @@ CHANNEL_SUMMARY_COLUMNS: Final = """
 _SUMMARY: Final = text(
     f"SELECT {CHANNEL_SUMMARY_COLUMNS}, now() AS at FROM chat_channels c WHERE c.id = :id"  # noqa: S608
 )
+_BUMP: Final = text("UPDATE chat_channels SET version = version + 1 WHERE id = :id RETURNING version")
 
 
 def _view(row: RowMapping) -> ChannelSummaryView:
@@ -45,8 +47,18 @@ async def change(
 ) -> Aggregate | None:
     """Move a channel to a status and leave the event in the outbox; None when nothing changed."""
     version = await set_status(conn, channel_id, status, error=error)
+    return None if version is None else await _tell(conn, account_id, channel_id, version)
+
+
+async def announce(conn: AsyncConnection, account_id: UUID, channel_id: UUID) -> Aggregate:
+    """Leave the event of a channel whose name, agent or settings the caller has just changed. Raises NotFoundError."""
+    version = (await conn.execute(_BUMP, {"id": channel_id})).scalar_one_or_none()
     if version is None:
-        return None
+        raise NotFoundError("No such channel")
+    return await _tell(conn, account_id, channel_id, version)
+
+
+async def _tell(conn: AsyncConnection, account_id: UUID, channel_id: UUID, version: int) -> Aggregate:
     row = mapping((await conn.execute(_SUMMARY, {"id": channel_id})).one())
     view = _view(row)
     event = ChannelStatusChange(timestamp=row["at"], channel_id=channel_id, status=view.status, channel=view)

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.channel_status import CHANNEL_SUMMARY_COLUMNS
 from db.channels import token_hash
-from db.credentials import CredentialBox
+from db.credentials import CredentialBox, CredentialKeyError
+from db.paging import fetch_page
 from db.rows import mapping, preview
 from domain.errors import ConflictError, InvalidInputError, NotFoundError
 from domain.views import ChannelSummaryView, ChannelView, QuarantinedView
@@ -48,27 +49,34 @@ _UPDATE: Final = text(
         rate_limit_per_minute = COALESCE(:rate_limit_per_minute, rate_limit_per_minute),
         configuration = COALESCE(CAST(:configuration AS jsonb), configuration),
         credentials = COALESCE(:credentials, credentials),
-        default_agent_id = COALESCE(:default_agent_id, default_agent_id),
-        version = version + 1, updated_at = now()
+        default_agent_id = CASE WHEN :sets_agent THEN CAST(:default_agent_id AS uuid) ELSE default_agent_id END,
+        updated_at = now()
     WHERE id = :id RETURNING id
     """
 )
 _TOKEN: Final = text(
-    "UPDATE chat_channels SET webhook_token = :token, webhook_token_hash = :token_hash, version = version + 1,"
-    " updated_at = now() WHERE id = :id RETURNING id"
+    "UPDATE chat_channels SET webhook_token = :token, webhook_token_hash = :token_hash, updated_at = now()"
+    " WHERE id = :id RETURNING id"
 )
 _DELETE: Final = text(
     "DELETE FROM chat_channels c WHERE c.id = :id"
     " AND NOT EXISTS (SELECT 1 FROM webhook_deliveries w WHERE w.channel_id = c.id) RETURNING id"
 )
 _IDENTITY: Final = text("UPDATE chat_channels SET identity = CAST(:identity AS jsonb) WHERE id = :id")
+# A webhook is here as a whole, or for the one item in it that was not understood while its neighbours were.
 _QUARANTINED: Final = text(
     """
-    SELECT w.id, w.channel_id, w.reason, w.trace_id, w.received_at, length(w.body) AS size_bytes,
+    WITH aside AS (
+        SELECT w.id FROM webhook_deliveries w WHERE w.outcome = 'quarantined'
+        UNION SELECT e.delivery_id FROM inbound_events e WHERE e.state = 'quarantined'
+    )
+    SELECT w.id, w.channel_id, w.trace_id, w.received_at, length(w.body) AS size_bytes,
+        COALESCE(w.reason, (SELECT min(e.reason) FROM inbound_events e
+            WHERE e.delivery_id = w.id AND e.state = 'quarantined'), '') AS reason,
         substring(w.body from 1 for 800) AS head, count(*) OVER () AS total
-    FROM webhook_deliveries w
-    WHERE w.outcome = 'quarantined' AND (CAST(:channel_id AS uuid) IS NULL OR w.channel_id = :channel_id)
-    ORDER BY w.received_at DESC LIMIT :limit OFFSET :offset
+    FROM webhook_deliveries w JOIN aside ON aside.id = w.id
+    WHERE CAST(:channel_id AS uuid) IS NULL OR w.channel_id = :channel_id
+    ORDER BY w.received_at DESC, w.id LIMIT :limit OFFSET :offset
     """
 )
 
@@ -77,9 +85,17 @@ def _view(row: RowMapping, box: CredentialBox, base_url: str) -> ChannelView:
     values: dict[str, Any] = {name: row[name] for name in ChannelSummaryView.model_fields}
     names = ("configuration", "rate_limit_per_minute", "default_agent_id", "last_error", "last_error_at")
     values |= {name: row[name] for name in (*names, "created_at", "updated_at")}
-    values["credentials_set"] = sorted(box.open(row["id"], row["credentials"]))
+    values["credentials_set"] = sorted(opened(box, row["id"], row["credentials"]) or ())
     values["webhook_url"] = f"{base_url}/api/v1/chat/webhooks/{row['webhook_token']}"
     return ChannelView.model_validate(values)
+
+
+def opened(box: CredentialBox, channel_id: UUID, sealed: bytes | None) -> dict[str, str] | None:
+    """Return a channel's credentials; None when they were sealed with a key that is gone: they must be given anew."""
+    try:
+        return box.open(channel_id, sealed)
+    except CredentialKeyError:
+        return None
 
 
 async def get(conn: AsyncConnection, channel_id: UUID, box: CredentialBox, base_url: str) -> ChannelView:
@@ -94,16 +110,13 @@ async def listing(
     conn: AsyncConnection, *, platform: str | None, status: str | None, active: bool, limit: int, offset: int
 ) -> tuple[list[ChannelSummaryView], int]:
     """Return a page of channels, newest first, and how many there are in all."""
-    rows = (
-        await conn.execute(
-            _LIST, {"platform": platform, "status": status, "active": active, "limit": limit, "offset": offset}
-        )
-    ).all()
+    values = {"platform": platform, "status": status, "active": active}
+    rows, total = await fetch_page(conn, _LIST, values, limit=limit, offset=offset)
     views = [
         ChannelSummaryView.model_validate({name: mapping(row)[name] for name in ChannelSummaryView.model_fields})
         for row in rows
     ]
-    return views, rows[0].total if rows else 0
+    return views, total
 
 
 async def create(
@@ -157,17 +170,21 @@ async def update(
     rate_limit_per_minute: int | None,
     configuration: Mapping[str, object] | None,
     credentials: Mapping[str, str] | None,
-    default_agent_id: UUID | None,
+    agent: tuple[UUID | None] | None,
     box: CredentialBox,
 ) -> None:
-    """Change what is given. Raises NotFoundError, InvalidInputError."""
+    """Change what is given; `agent` holds the new one, or None to have none. Raises NotFoundError, InvalidInputError.
+
+    The caller announces it (`channel_status.announce`), which also takes the channel's next version.
+    """
     values = {
         "id": channel_id,
         "name": name,
         "rate_limit_per_minute": rate_limit_per_minute,
         "configuration": None if configuration is None else orjson.dumps(dict(configuration)).decode(),
         "credentials": None if credentials is None else box.seal(channel_id, credentials),
-        "default_agent_id": default_agent_id,
+        "sets_agent": agent is not None,
+        "default_agent_id": agent[0] if agent else None,
     }
     try:
         found = (await conn.execute(_UPDATE, values)).one_or_none()
@@ -178,7 +195,10 @@ async def update(
 
 
 async def regenerate_token(conn: AsyncConnection, channel_id: UUID) -> None:
-    """Give a channel a new webhook address; the old one is unknown at once. Raises NotFoundError."""
+    """Give a channel a new webhook address; the old one is unknown at once. Raises NotFoundError.
+
+    The caller announces it (`channel_status.announce`), which also takes the channel's next version.
+    """
     token = secrets.token_urlsafe(32)
     values = {"id": channel_id, "token": token, "token_hash": token_hash(token)}
     if (await conn.execute(_TOKEN, values)).one_or_none() is None:
@@ -200,12 +220,12 @@ async def quarantined(
     conn: AsyncConnection, channel_id: UUID | None, *, limit: int, offset: int
 ) -> tuple[list[QuarantinedView], int]:
     """Return a page of webhooks that were set aside, newest first, and how many there are."""
-    rows = (await conn.execute(_QUARANTINED, {"channel_id": channel_id, "limit": limit, "offset": offset})).all()
+    rows, total = await fetch_page(conn, _QUARANTINED, {"channel_id": channel_id}, limit=limit, offset=offset)
     views = [
         QuarantinedView(
             id=row.id,
             channel_id=row.channel_id,
-            reason=row.reason or "",
+            reason=row.reason,
             trace_id=row.trace_id,
             received_at=row.received_at,
             size_bytes=row.size_bytes,
@@ -213,4 +233,4 @@ async def quarantined(
         )
         for row in rows
     ]
-    return views, rows[0].total if rows else 0
+    return views, total

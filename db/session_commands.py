@@ -18,20 +18,29 @@ from domain.session import Owner, SessionStatus
 from domain.views import SessionView
 
 _LOCK: Final = text(
-    "SELECT owner, owner_version, status, last_arrival_no, platform_user_id, channel_id, account_id"
-    " FROM chat_sessions WHERE id = :id FOR UPDATE"
+    "SELECT owner, owner_version, status, last_arrival_no, account_id FROM chat_sessions WHERE id = :id FOR UPDATE"
 )
+# The conversation follows its session: completed when closed, paused while blocked, resumed when unblocked.
 _APPLY: Final = text(
     f"""
-    UPDATE chat_sessions s SET version = s.version + 1, owner_version = s.owner_version + 1,
-        owner = COALESCE(:owner, s.owner),
-        owner_user_id = CASE WHEN CAST(:owner AS text) IS NULL THEN s.owner_user_id ELSE CAST(:user_id AS uuid) END,
-        status = COALESCE(:status, s.status),
-        closed_at = CASE WHEN :status = 'closed' THEN now() ELSE s.closed_at END,
-        assigned_agent_id = COALESCE(CAST(:agent_id AS uuid), s.assigned_agent_id),
-        user_metadata = (CASE WHEN :owner = 'ai' THEN s.user_metadata - 'needs_human' ELSE s.user_metadata END)
-            || COALESCE(CAST(:note AS jsonb), '{{}}'::jsonb)
-    WHERE s.id = :id RETURNING {SESSION_COLUMNS}, now() AS at
+    WITH s AS (
+        UPDATE chat_sessions s SET version = s.version + 1, owner_version = s.owner_version + 1,
+            owner = COALESCE(:owner, s.owner),
+            owner_user_id = CASE WHEN CAST(:owner AS text) IS NULL THEN s.owner_user_id ELSE CAST(:user_id AS uuid) END,
+            status = COALESCE(CAST(:status AS text), s.status),
+            closed_at = CASE :status WHEN 'closed' THEN now() WHEN 'active' THEN NULL ELSE s.closed_at END,
+            assigned_agent_id = COALESCE(CAST(:agent_id AS uuid), s.assigned_agent_id),
+            user_metadata = (s.user_metadata - CASE WHEN :owner = 'ai' THEN 'needs_human' ELSE '' END
+                - CASE WHEN :status = 'active' THEN 'block_reason' ELSE '' END)
+                || COALESCE(CAST(:note AS jsonb), '{{}}'::jsonb)
+        WHERE s.id = :id RETURNING {SESSION_COLUMNS}
+    ), c AS (
+        UPDATE ai_conversations c SET status =
+            CASE :status WHEN 'closed' THEN 'completed' WHEN 'blocked' THEN 'paused' ELSE 'active' END
+        FROM s WHERE c.id = s.ai_conversation_id
+          AND (:status IN ('closed', 'blocked') OR (:status = 'active' AND c.status = 'paused'))
+    )
+    SELECT s.*, now() AS at FROM s
     """  # noqa: S608 - constant columns
 )
 _BAR: Final = text(
@@ -46,21 +55,15 @@ _BAR: Final = text(
 _CLAIMED: Final = text(
     "SELECT message_id, part_no FROM message_deliveries WHERE session_id = :id AND status = 'attempting'"
 )
-_BLOCK: Final = text(
-    """
-    INSERT INTO chat_blacklists (id, account_id, channel_id, platform_user_id, block_type, reason, blocked_by_id)
-    VALUES (gen_random_uuid(), app_account(), :channel_id, :user, 'permanent', :reason, :user_id)
-    ON CONFLICT (account_id, platform_user_id, channel_id)
-    DO UPDATE SET block_type = 'permanent', expires_at = NULL, reason = excluded.reason
-    """
-)
-
 SESSION_CHANGED: Final = "session_changed"
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A change of a session. None leaves a field as it is; `seen_version` refuses when somebody was faster."""
+    """A change of a session. None leaves a field as it is.
+
+    `seen_version` (of the owner) and `seen_arrival_no` refuse when somebody, or the person's next message, was faster.
+    """
 
     session_id: UUID
     user_id: UUID
@@ -69,6 +72,7 @@ class Command:
     agent_id: UUID | None = None
     reason: str | None = None
     seen_version: int | None = None
+    seen_arrival_no: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +110,6 @@ async def apply(conn: AsyncConnection, command: Command) -> Changed:
             },
         )
     ).one()
-    if command.status is SessionStatus.BLOCKED:
-        await conn.execute(
-            _BLOCK,
-            {
-                "channel_id": row.channel_id,
-                "user": row.platform_user_id,
-                "reason": command.reason,
-                "user_id": command.user_id,
-            },
-        )
     view = session_view(mapping(session))
     rows = [outbox.event_row(SessionUpdated(timestamp=session.at, session=view))]
     rows += await _bar(conn, command, session)
@@ -141,6 +135,9 @@ def _changed_signal(view: SessionView) -> dict[str, object]:
 def _check(command: Command, row: Row[Any]) -> None:
     if command.seen_version is not None and command.seen_version != row.owner_version:
         raise ConflictError("Somebody else changed this session first", details={"owner_version": row.owner_version})
+    if command.seen_arrival_no is not None and command.seen_arrival_no != row.last_arrival_no:
+        details: dict[str, object] = {"last_arrival_no": row.last_arrival_no}
+        raise ConflictError("The person wrote meanwhile", details=details)
     if command.owner is not None and command.owner == row.owner:
         raise ConflictError(f"The session is with {'a human' if row.owner == 'human' else 'the agent'} already")
     if command.status is not None and command.status == row.status:

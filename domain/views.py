@@ -187,5 +187,87 @@ class TroubledPartView(View):
     created_at: datetime
 
 
+class BlacklistView(View):
+    """A block of one person; `active` is false once its time is over."""
+
+    id: UUID
+    platform_user_id: str
+    block_type: str
+    reason: str | None
+    channel_id: UUID | None
+    channel_name: str | None
+    account_wide: bool
+    expires_at: datetime | None
+    active: bool
+    blocked_by: str | None
+    created_at: datetime
+
+
+class TracedItemView(View):
+    """One item of a webhook, as it was understood."""
+
+    dedup_key: str
+    kind: str
+    state: str
+    reason: str | None
+
+
+class TracedWebhookView(View):
+    """A webhook in the story of a trace."""
+
+    id: UUID
+    channel_id: UUID
+    outcome: str
+    reason: str | None
+    received_at: datetime
+    items: list[TracedItemView]
+
+
+class TracedStepView(View):
+    """A model request or tool call of a turn; what was said stays in the conversation."""
+
+    step: int
+    kind: str
+    name: str
+    input_tokens: int
+    output_tokens: int
+    created_at: datetime
+
+
+class TracedTurnView(View):
+    """An agent's turn in the story of a trace."""
+
+    id: UUID
+    session_id: UUID | None
+    agent: str | None
+    status: str
+    reason: str | None
+    input_tokens: int
+    output_tokens: int
+    created_at: datetime
+    finished_at: datetime | None
+    steps: list[TracedStepView]
+
+
+class TracedEventView(View):
+    """Something that still waits in the outbox."""
+
+    kind: str
+    name: str
+    aggregate: str
+    created_at: datetime
+
+
+class TraceView(View):
+    """One story from webhook to delivery; `workflow_id` finds the session in the Temporal UI."""
+
+    trace_id: str
+    workflow_ids: list[str]
+    webhooks: list[TracedWebhookView]
+    messages: list[MessageView]
+    turns: list[TracedTurnView]
+    waiting: list[TracedEventView]
+
+
 SENDER_TYPES = {"user": "user", "assistant": "ai", "system": "system"}
 """A stored role -> what the front end calls it; other roles keep their name."""

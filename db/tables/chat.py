@@ -108,6 +108,7 @@ webhook_deliveries = Table(
     one_of("outcome", ("recorded", "quarantined")),
     UniqueConstraint("account_id", "id"),
     owned("channel_id", "chat_channels"),
+    Index("ix_webhook_deliveries_trace", "trace_id"),
     Index(
         "ix_webhook_deliveries_quarantined",
         "account_id",
@@ -137,6 +138,8 @@ inbound_events = Table(
     UniqueConstraint("account_id", "id"),
     owned("channel_id", "chat_channels"),
     owned("delivery_id", "webhook_deliveries"),
+    Index("ix_inbound_events_quarantined", "delivery_id", postgresql_where=text("state = 'quarantined'")),
+    Index("ix_inbound_events_delivery", "delivery_id"),
     Index("ix_inbound_events_parked", "channel_id", "target_message_id", postgresql_where=text("state = 'parked'")),
 )
 
@@ -186,6 +189,7 @@ chat_messages = Table(
     Index("uq_chat_messages_turn_reply", "turn_id", unique=True, postgresql_where=text("direction = 'outbound'")),
     Index("ix_chat_messages_history", "session_id", "created_at"),
     Index("ix_chat_messages_twin", "ai_message_id"),
+    Index("ix_chat_messages_trace", "trace_id"),
     Index("ix_chat_messages_platform_id", "channel_id", "platform_message_id"),
     Index(
         "ix_chat_messages_waiting",

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Index,
     Integer,
     Numeric,
     Table,
@@ -119,6 +120,7 @@ turns = Table(
     UniqueConstraint("account_id", "id"),
     owned("conversation_id", "ai_conversations"),
     owned("agent_id", "ai_agents"),
+    Index("ix_turns_trace", "trace_id"),
 )
 
 turn_steps = Table(

@@ -437,6 +437,16 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state = 'parked'"),
     )
+    op.create_index(
+        "ix_inbound_events_quarantined",
+        "inbound_events",
+        ["delivery_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'quarantined'"),
+    )
+    op.create_index("ix_inbound_events_delivery", "inbound_events", ["delivery_id"], unique=False)
+    op.create_index("ix_webhook_deliveries_trace", "webhook_deliveries", ["trace_id"], unique=False)
+    op.create_index("ix_turns_trace", "turns", ["trace_id"], unique=False)
     op.create_table(
         "turn_steps",
         sa.Column("account_id", sa.Uuid(), nullable=False),
@@ -543,6 +553,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("deferred_until IS NOT NULL"),
     )
     op.create_index("ix_chat_messages_twin", "chat_messages", ["ai_message_id"], unique=False)
+    op.create_index("ix_chat_messages_trace", "chat_messages", ["trace_id"], unique=False)
     op.create_index("ix_chat_messages_history", "chat_messages", ["session_id", "created_at"], unique=False)
     op.create_index(
         "ix_chat_messages_platform_id", "chat_messages", ["channel_id", "platform_message_id"], unique=False

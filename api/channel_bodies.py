@@ -1,0 +1,103 @@
+"""What may be said of a channel, and what a platform asks of its credentials. For api/channels.py only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from adapters.base import Capabilities
+from domain.channel import AmbiguousPolicy, BusyMode
+from domain.errors import InvalidInputError
+
+_SECONDS_IN_A_YEAR = 366 * 24 * 3600
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Configuration(BaseModel):
+    """The keys that the system reads; others are kept as they are. A wrong value here would stop every session."""
+
+    model_config = ConfigDict(extra="allow", use_enum_values=True)
+    busy_mode: BusyMode | None = Field(None, description="What a message does that comes while an answer is made")
+    collect_window_ms: int | None = Field(None, ge=0, le=60_000, description="How long `collect` waits for more")
+    groups: Literal["mentions", "all"] | None = Field(None, description="In groups: answer when spoken to, or always")
+    ambiguous_policy: AmbiguousPolicy | None = Field(None, description="A send with an unknown outcome: repeat it?")
+    idle_after_s: float | None = Field(None, gt=0, le=_SECONDS_IN_A_YEAR)
+    close_after_s: float | None = Field(None, gt=0, le=_SECONDS_IN_A_YEAR)
+
+
+class ChannelFields(_Body):
+    """What may be said of a channel. A `configuration` key given as null is removed."""
+
+    name: str | None = Field(None, min_length=1, max_length=255)
+    default_agent_id: UUID | None = None
+    rate_limit_per_minute: int | None = Field(None, ge=1, le=1000)
+    credentials: dict[str, str] | None = Field(None, max_length=50)
+    configuration: Configuration | None = None
+    routing_config: dict[str, Any] | None = None
+    agent_personality: dict[str, Any] | None = None
+
+    @field_validator("configuration")
+    @classmethod
+    def _no_secrets(cls, value: Configuration | None) -> Configuration | None:
+        if value is not None and "credentials" in (value.model_extra or {}):
+            raise ValueError("credentials belong into the field of that name; configuration is shown to readers")
+        return value
+
+    def merged(self, stored: Mapping[str, object]) -> dict[str, object] | None:
+        """Return the stored configuration with what was given, and the two blocks that the contract names beside it."""
+        given: dict[str, object] = {}
+        if self.configuration is not None:
+            given |= self.configuration.model_dump(mode="json", exclude_unset=True)
+        blocks = {"routing_config": self.routing_config, "agent_personality": self.agent_personality}
+        given |= {name: value for name, value in blocks.items() if name in self.model_fields_set}
+        if not given:
+            return None
+        return {name: value for name, value in {**stored, **given}.items() if value is not None}
+
+    def agent(self) -> tuple[UUID | None] | None:
+        """Return the agent that was given, which may be nobody; None when nothing was said of it."""
+        return (self.default_agent_id,) if "default_agent_id" in self.model_fields_set else None
+
+
+class NewChannelFields(ChannelFields):
+    """A new channel needs a name and a platform."""
+
+    name: str = Field(min_length=1, max_length=255)  # pyright: ignore[reportIncompatibleVariableOverride] - required
+    platform: str
+
+
+class NewChannelBody(_Body):
+    """`{channel: {...}}`."""
+
+    channel: NewChannelFields
+
+
+class ChannelBody(_Body):
+    """`{channel: {...}}`."""
+
+    channel: ChannelFields
+
+
+def complete(can: Capabilities, stored: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return stored credentials with the given ones; an empty value removes one.
+
+    Raises InvalidInputError for one that the platform does not know, and for a required one that is missing.
+    """
+    fields = {field.name: field for field in can.credentials}
+    unknown = sorted(set(given) - set(fields))
+    if unknown:
+        problem = f"Unknown credentials: {', '.join(unknown)}; known: {', '.join(fields)}"
+        raise InvalidInputError(problem, details={"errors": [{"field": f"channel.credentials.{unknown[0]}"}]})
+    whole = {name: value.strip() for name, value in {**stored, **given}.items() if value.strip()}
+    missing = [field for name, field in fields.items() if field.required and name not in whole]
+    if missing:
+        where = "; ".join(f"{field.name} ({field.where})" for field in missing)
+        errors = [{"field": f"channel.credentials.{field.name}", "message": field.where} for field in missing]
+        raise InvalidInputError(f"Missing credentials: {where}", details={"errors": errors})
+    return whole

@@ -1,0 +1,148 @@
+"""Messages of chat sessions: read them, answer as an operator, send again what did not arrive."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.deps import Desk, Principal, allow
+from api.envelope import PageQuery, done, page
+from api.services import Services
+from db import message_views, operator_messages, session_views
+from db.outgoing import Outgoing, Part
+from domain.errors import InvalidInputError
+from domain.message import Direction, MessageType
+from domain.permissions import Permission
+from domain.sanitize import storable
+from domain.views import MessageView
+
+router = APIRouter(prefix="/api/v1/chat", tags=["messages"])
+
+Reader = Annotated[Principal, allow(Permission.SESSIONS_READ)]
+Replier = Annotated[Principal, allow(Permission.SESSIONS_REPLY)]
+Page = Annotated[PageQuery, Depends()]
+
+
+class MessageBody(BaseModel):
+    """An operator's answer. `client_id` makes a repeat harmless."""
+
+    model_config = ConfigDict(extra="forbid")
+    content: str = Field(min_length=1, max_length=40_000)
+    message_type: str = Field("text", pattern="^text$")
+    client_id: str | None = Field(None, min_length=1, max_length=100)
+
+
+@router.get("/sessions/{session_id}/messages", summary="List a session's messages")
+async def listing(
+    *,
+    session_id: UUID,
+    desk: Desk,
+    caller: Reader,
+    query: Page,
+    direction: Direction | None = None,
+    type: MessageType | None = None,  # noqa: A002 - the contract's name
+    since: datetime | None = None,
+    before: UUID | None = None,
+    after: UUID | None = None,
+) -> dict[str, Any]:
+    """Newest first, each with its delivery's detail. By `page`; or by `before` or `after` (a message's id): the
+    `per_page` messages next to it, which stay the same while others arrive.
+    """
+    if before is not None or after is not None:
+        if before is not None and after is not None:
+            raise InvalidInputError("before, after: only one of them")
+        edge, newer = (after, True) if after is not None else (before, False)
+        assert edge is not None
+        async with desk.db.account(caller.account_id) as conn:
+            items, more = await message_views.beside(conn, session_id, edge, newer=newer, limit=query.per_page)
+        return _cursors(items, newer=newer, more=more, per_page=query.per_page)
+    async with desk.db.account(caller.account_id) as conn:
+        items, total = await message_views.listing(
+            conn,
+            session_id,
+            direction=direction,
+            message_type=type,
+            since=since,
+            limit=query.per_page,
+            offset=query.offset,
+        )
+    return page(items, total, query)
+
+
+def _cursors(items: list[MessageView], *, newer: bool, more: bool, per_page: int) -> dict[str, Any]:
+    pagination = {
+        "per_page": per_page,
+        "oldest_cursor": str(items[-1].id) if items else None,
+        "newest_cursor": str(items[0].id) if items else None,
+        "has_older": newer or more,
+        "has_newer": more if newer else True,
+    }
+    return done(items=items, pagination=pagination)
+
+
+@router.get("/sessions/{session_id}/messages/{message_id}", summary="Show a message")
+async def show(session_id: UUID, message_id: UUID, desk: Desk, caller: Reader) -> dict[str, Any]:
+    """In full, with the raw and the sanitised text."""
+    async with desk.db.account(caller.account_id) as conn:
+        return done(message=await message_views.get(conn, session_id, message_id))
+
+
+async def send_as_operator(
+    desk: Services, caller: Principal, session_id: UUID, content: str, client_id: str | None
+) -> MessageView:
+    """Store an operator's answer and let the session's workflow deliver it. Raises NotFoundError, ConflictError."""
+    text = storable(content).strip()
+    if not text:
+        raise InvalidInputError("content: must not be blank")
+    async with desk.db.account(caller.account_id) as conn:
+        session = await session_views.get(conn, session_id)
+        rendered = desk.platforms.get(session.platform).render(text)
+        view, aggregate = await operator_messages.record_operator_message(
+            conn,
+            Outgoing(
+                session_id=session_id,
+                content=text,
+                parts=[Part(part.body, part.plain) for part in rendered],
+                trace_id=secrets.token_hex(8),
+                user_id=caller.user_id,
+                user_name=caller.name,
+                client_id=client_id,
+                signal=True,
+            ),
+        )
+    if aggregate is not None:
+        desk.dispatcher.notify(aggregate)
+    return view
+
+
+@router.post("/sessions/{session_id}/messages", status_code=201, summary="Answer as an operator")
+async def send(session_id: UUID, body: MessageBody, desk: Desk, caller: Replier) -> dict[str, Any]:
+    """Stored at once, delivered in its order; follow its status by `ChatSessionChannel` or by reading it again."""
+    view = await send_as_operator(desk, caller, session_id, body.content, body.client_id)
+    return done(message=view)
+
+
+@router.post("/sessions/{session_id}/messages/{message_id}/retry", summary="Send again what did not arrive")
+async def retry(session_id: UUID, message_id: UUID, desk: Desk, caller: Replier) -> dict[str, Any]:
+    """Starts a new generation of the message's dead and unknown parts; 409 when it has none."""
+    async with desk.db.account(caller.account_id) as conn:
+        await message_views.get(conn, session_id, message_id)
+        aggregate = await operator_messages.retry_message(conn, caller.account_id, session_id, message_id)
+        view = await message_views.get(conn, session_id, message_id)
+    desk.dispatcher.notify(aggregate)
+    return done(message=view)
+
+
+@router.get("/troubled", summary="List parts that could not be delivered, or may not have been")
+async def troubled(
+    desk: Desk, caller: Annotated[Principal, allow(Permission.OPERATIONS_READ)], query: Page
+) -> dict[str, Any]:
+    """Every part that ended `dead` or `unknown`, with its reason: nothing is ever silently lost."""
+    async with desk.db.account(caller.account_id) as conn:
+        items, total = await message_views.troubled(conn, limit=query.per_page, offset=query.offset)
+    return page(items, total, query)
