@@ -91,7 +91,7 @@ def status(*, json: Annotated[bool, Parameter(help="For programs.")] = False) ->
 def say(
     text: str,
     *,
-    platform: Annotated[str, Parameter(help="Which demo channel.")] = "telegram",
+    platform: Annotated[str | None, Parameter(help="Which demo channel; the first one if not given.")] = None,
     as_: Annotated[str, Parameter(name="--as", help="Who writes.")] = "alice",
     json: Annotated[bool, Parameter(help="For programs.")] = False,
 ) -> int:
@@ -104,7 +104,7 @@ def say(
     if state is None:
         sys.stderr.write("nothing runs here; start it with `make up`\n")
         return 3
-    return run(state, Wish(platform, as_, text), as_json=json)
+    return run(state, Wish(platform or next(iter(state.demo_channels), ""), as_, text), as_json=json)
 
 
 def main() -> None:
