@@ -21,10 +21,14 @@ from api import (
     deps,
     errors,
     health,
+    logs,
     messages,
+    operations,
     sessions,
+    traces,
     webhooks,
 )
+from api.body_limit import BodyLimit
 from api.envelope import ErrorEnvelope
 from api.hub import open_hub
 from api.services import Services, build
@@ -58,6 +62,8 @@ ROUTERS = (
     blacklists.router,
     conversations.router,
     agents.router,
+    traces.router,
+    operations.router,
 )
 
 
@@ -76,9 +82,12 @@ async def _life(app: FastAPI) -> AsyncGenerator[None]:
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the app. Raises SettingsError, RuntimeError for a route without a declared permission."""
+    settings = settings or Settings.load()
+    logs.configure(settings.log_level)
     app = FastAPI(title="Powernode", version="1.0.0", description=DESCRIPTION, lifespan=_life, redoc_url=None)
-    app.state.services = build(settings or Settings.load())
+    app.state.services = build(settings)
     errors.install(app)
+    app.add_middleware(BodyLimit)
     for router in ROUTERS:
         app.include_router(router, responses=REFUSALS)
     deps.check_routes(app, ROUTERS)

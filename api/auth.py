@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Cookie, Request, Response
@@ -77,23 +78,16 @@ async def refresh(
 ) -> dict[str, Any]:
     """Needs the cookie; each refresh token works once."""
     claims = desk.mint.read(powernode_refresh or "", "refresh")
-    member = await _use(desk, claims)
     async with desk.db.open() as conn:
-        found = await principals.find_login(conn, member.email)
-    if found is None or found.account_id != claims.account_id:
-        raise AuthenticationError("The token is not valid")
-    return _answer(desk, response, found)
-
-
-async def _use(desk: Services, claims: Claims) -> principals.Member:
-    async with desk.db.open() as conn:
+        await principals.hold(conn, claims.token_id)
         member = await principals.open_member(
             conn, claims.user_id, claims.account_id, claims.token_id, claims.issued_at
         )
-        if member is None:
+        found = await principals.find_login(conn, member.email) if member else None
+        if found is None or found.account_id != claims.account_id:
             raise AuthenticationError("The token is not valid")
         await principals.revoke(conn, claims.token_id, claims.expires_at)
-    return member
+    return _answer(desk, response, found)
 
 
 @router.post("/logout", summary="Log out")
@@ -105,8 +99,9 @@ async def logout(
 ) -> dict[str, Any]:
     """Revokes the access token, and the refresh token of the cookie."""
     held: list[Claims] = [caller.claims] if caller.claims else []
-    if powernode_refresh:
-        held.append(desk.mint.read(powernode_refresh, "refresh"))
+    # A cookie that is no good any more must not keep anybody logged in.
+    with suppress(AuthenticationError):
+        held.append(desk.mint.read(powernode_refresh or "", "refresh"))
     async with desk.db.open() as conn:
         for claims in held:
             await principals.revoke(conn, claims.token_id, claims.expires_at)

@@ -9,11 +9,16 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from domain.errors import PowernodeError, RateLimitedError, UnavailableError
 
 log = structlog.get_logger()
+_UNSTORABLE = "22"
+"""SQLSTATE class `data exception`: a NUL in a text, a date out of range."""
+_CONSTRAINT = "23"
+"""SQLSTATE class `integrity constraint violation`."""
 _CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE"}
 
 
@@ -54,6 +59,17 @@ async def _http(_request: Request, error: Exception) -> JSONResponse:
     return response
 
 
+async def _database(request: Request, error: Exception) -> JSONResponse:
+    """What Postgres refused although it was asked in good form: a value that cannot be stored, a row that went away."""
+    assert isinstance(error, DBAPIError)
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    if state.startswith(_UNSTORABLE):
+        return refusal(422, "VALIDATION_ERROR", "A value holds something that cannot be stored or compared")
+    if state.startswith(_CONSTRAINT):
+        return refusal(409, "CONFLICT", "Something that this needs, or that needs this, was changed meanwhile")
+    return await _unexpected(request, error)
+
+
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     reference = secrets.token_hex(8)
     log.error("request.failed", path=request.scope.get("route_path", ""), reference=reference, exc_info=error)
@@ -65,4 +81,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(PowernodeError, _expected)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DBAPIError, _database)
     app.add_exception_handler(Exception, _unexpected)

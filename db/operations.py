@@ -1,4 +1,4 @@
-"""How the system stands: for health checks and `powernode status`. Looks across accounts, and returns counts only."""
+"""How the system stands: for health checks (across accounts, counts only), and what waits in one account."""
 
 from __future__ import annotations
 
@@ -10,11 +10,28 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import heartbeats, outbox
+from db.rows import mapping
 from db.session import Database
 
 HEAD: Final = "0002"
 """The revision that this code needs; a test holds it equal to the newest migration."""
 
+_STANDING: Final = text(
+    """
+    SELECT (SELECT count(*) FROM outbox) AS outbox_waiting,
+        COALESCE(EXTRACT(EPOCH FROM now() - (SELECT min(created_at) FROM outbox)), 0)::double precision AS outbox_age_s,
+        (SELECT count(*) FROM chat_messages WHERE deferred_until IS NOT NULL) AS deferred,
+        parts.dead, parts.unknown,
+        (SELECT count(*) FROM (
+            SELECT w.id FROM webhook_deliveries w WHERE w.outcome = 'quarantined'
+            UNION SELECT e.delivery_id FROM inbound_events e WHERE e.state = 'quarantined') q) AS quarantined
+    FROM (
+        SELECT count(*) FILTER (WHERE d.status = 'dead') AS dead, count(*) FILTER (WHERE d.status = 'unknown') AS unknown
+        FROM message_deliveries d JOIN chat_messages m ON m.id = d.message_id AND m.generation = d.generation
+        WHERE d.status IN ('dead', 'unknown')
+    ) parts
+    """
+)
 _REVISION: Final = text("SELECT version_num FROM alembic_version")
 
 
@@ -25,6 +42,18 @@ class Status:
     workers: dict[str, list[str]]
     outbox_waiting: int
     outbox_age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What waits in one account, and what needs a person."""
+
+    outbox_waiting: int
+    outbox_age_s: float
+    deferred: int
+    dead: int
+    unknown: int
+    quarantined: int
 
 
 async def schema_is_current(conn: AsyncConnection) -> bool:
@@ -40,3 +69,9 @@ async def read(db: Database) -> Status:
     async with db.open() as conn:
         waiting, age_s = await outbox.backlog(conn)
         return Status(await heartbeats.live_queues(conn), waiting, age_s)
+
+
+async def standing(conn: AsyncConnection) -> Standing:
+    """Return what waits in the entered account."""
+    row = (await conn.execute(_STANDING)).one()
+    return Standing(**mapping(row))

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.permissions import ROLE_PERMISSIONS, Permission, Role
 
+_HOLD: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:token_id, 1))")
 _LOGIN: Final = text("SELECT * FROM find_login(:email)")
 _OPEN: Final = text("SELECT * FROM open_principal(:user_id, :account_id, :token_id, :issued_at)")
 _SERVICE: Final = text("SELECT * FROM open_service(:hash)")
@@ -89,8 +90,14 @@ async def open_service(conn: AsyncConnection, token: str) -> Service | None:
     row = (await conn.execute(_SERVICE, {"hash": service_token_hash(token)})).one_or_none()
     if row is None:
         return None
-    permissions = frozenset(Permission(name) for name in row.permissions)
+    # A permission that no longer exists is one that it does not have.
+    permissions = frozenset(permission for permission in Permission if permission.value in row.permissions)
     return Service(row.id, row.account_id, row.name, permissions, tuple(row.stream_prefixes))
+
+
+async def hold(conn: AsyncConnection, token_id: str) -> None:
+    """Keep others from using the same token until this transaction ends: of two that refresh at once, one wins."""
+    await conn.execute(_HOLD, {"token_id": token_id})
 
 
 async def revoke(conn: AsyncConnection, token_id: str, expires_at: datetime) -> None:

@@ -85,6 +85,8 @@ class Database:
             pool_timeout=5,
             # The last one used first: its statements are prepared, its caches warm; the others are for bursts.
             pool_use_lifo=True,
+            # Error texts reach logs; what people wrote and sealed credentials do not.
+            hide_parameters=True,
             json_serializer=_dumps,
             json_deserializer=json.loads,
             connect_args={

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,6 +21,7 @@ BODIES: dict[str, Any] = {
     "/api/v1/chat/channels": {"channel": {"name": "n", "platform": "telegram"}},
     "/api/v1/chat/channels/{channel_id}": {"channel": {}},
     "/api/v1/chat/sessions/{session_id}/messages": {"content": "hi"},
+    "/api/v1/chat/blacklists": {"platform_user_id": "x"},
     "/api/v1/chat/sessions/{session_id}/assign": {"agent_id": str(uuid4())},
 }
 
@@ -28,7 +30,9 @@ def calls() -> list[tuple[str, APIRoute]]:
     return [(method, route) for route in api_routes(ROUTERS) for method in sorted((route.methods or set()) - {"HEAD"})]
 
 
-async def call(client: httpx2.AsyncClient, method: str, route: APIRoute, ids: dict[str, UUID]) -> httpx2.Response:
+async def call(
+    client: httpx2.AsyncClient, method: str, route: APIRoute, ids: Mapping[str, UUID | str]
+) -> httpx2.Response:
     path = re.sub(r"{(\w+)}", lambda found: str(ids.get(found[1], uuid4())), route.path)
     body = BODIES.get(route.path, {}) if method in {"POST", "PUT", "PATCH"} else None
     return await client.request(method, path, json=body)
@@ -57,11 +61,13 @@ class TestTenants:
     async def test_foreign_and_guessed_ids_look_the_same(self, app: FastAPI, login: Login) -> None:
         mine, theirs = await login(), await login()
         session_id, message_id, conversation_id = await talk(app, theirs)
-        foreign = {
+        foreign: dict[str, UUID | str] = {
             "channel_id": theirs.tenant.channel_id,
             "session_id": session_id,
             "message_id": message_id,
             "conversation_id": conversation_id,
+            "blacklist_id": await block(theirs),
+            "trace_id": await trace_of(theirs, session_id, message_id),
         }
         checked = 0
         for method, route in calls():
@@ -72,16 +78,33 @@ class TestTenants:
             assert (known.status_code, known.content) == (guessed.status_code, guessed.content), (method, route.path)
             assert known.status_code == 404, (method, route.path, known.text)
             checked += 1
-        assert checked >= 15
+        assert checked >= 20
+        assert {name for _, route in calls() for name in re.findall(r"{(\w+)}", route.path)} == {*foreign, "token"}
 
     async def test_lists_show_nothing_of_another_account(self, app: FastAPI, login: Login) -> None:
         mine, theirs = await login(), await login()
         session_id, _, _ = await talk(app, theirs)
-        for path in ("/chat/channels", "/chat/sessions", "/chat/quarantined", "/chat/troubled"):
-            answer = await mine.get(path)
-            assert str(session_id) not in answer.text
-            assert str(theirs.tenant.channel_id) not in answer.text
+        await block(theirs)
+        lists = [route.path for method, route in calls() if method == "GET" and "{" not in route.path]
+        assert {"/api/v1/chat/blacklists", "/api/v1/chat/troubled", "/api/v1/ai/agents"} <= set(lists)
+        secrets = (theirs.tenant.account_id, theirs.tenant.channel_id, theirs.tenant.agent_id, session_id)
+        for path in lists:
+            answer = await mine.client.get(path)
+            assert not [secret for secret in secrets if str(secret) in answer.text], path
         assert str(session_id) in (await theirs.get("/chat/sessions")).text
+
+
+async def block(person: Person) -> str:
+    """Block somebody in a person's channel; returns the block's id."""
+    body = {"platform_user_id": "bad", "channel_id": str(person.tenant.channel_id)}
+    answer = await person.post("/chat/blacklists", body)
+    return answer.json()["data"]["blacklist"]["id"]
+
+
+async def trace_of(person: Person, session_id: UUID, message_id: UUID) -> str:
+    """Return a message's trace id."""
+    answer = await person.get(f"/chat/sessions/{session_id}/messages/{message_id}")
+    return answer.json()["data"]["message"]["trace_id"]
 
 
 async def talk(app: FastAPI, person: Person) -> tuple[UUID, UUID, UUID]:

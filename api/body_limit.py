@@ -1,0 +1,50 @@
+"""A cap on request bodies, before anything reads them: nobody, logged in or not, fills our memory.
+
+Webhooks have their own cap, by platform (webhooks.py).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import refusal
+
+LIMIT_BYTES: Final = 1 << 20
+_OWN_LIMIT: Final = "/api/v1/chat/webhooks/"
+_WORDS: Final = f"The body is larger than {LIMIT_BYTES} bytes"
+
+
+class BodyLimit:
+    """ASGI middleware. A body that announces its size is refused unread, any other as soon as it is too long."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["path"].startswith(_OWN_LIMIT):
+            await self._app(scope, receive, send)
+            return
+        if _announced(scope) > LIMIT_BYTES:
+            await refusal(413, "PAYLOAD_TOO_LARGE", _WORDS)(scope, receive, send)
+            return
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > LIMIT_BYTES:
+                # FastAPI turns any other error in a body into a 400.
+                raise HTTPException(413, _WORDS)
+            return message
+
+        await self._app(scope, counted, send)
+
+
+def _announced(scope: Scope) -> int:
+    values = [value for name, value in scope["headers"] if name == b"content-length"]
+    return int(values[0]) if values and values[0].isdigit() else 0
