@@ -73,11 +73,7 @@ class TestKilledServices:
             path = f"/api/v1/chat/channels/{channel.id}"
             fields = {"rate_limit_per_minute": 1000}
             shown = cast("dict[str, Any]", (await api.call("PATCH", path, {"channel": fields}))["channel"])
-        # As the platform would, but sixty times as fast, and it does not give up.
-        secret = StackKeys.keep(VarDir.at(tmp_path)).demo_channels
-        credentials = SIMULATED["slack"](hashlib.sha256(f"{secret} slack".encode()).hexdigest()[:32])
-        url = shown["webhook_url"]
-        await simulator.register("slack", shown["name"], url, dict(credentials), time_factor=60, persistent=True)
+        await _hasten(simulator, tmp_path, shown)
         system = DemoSystem(simulator, database, tmp_path)
         talk = DemoTalk(cast("Any", system), cast("Any", None), "slack", shown["name"], {})
         begun = await simulator.post(
@@ -107,3 +103,12 @@ class TestKilledServices:
         assert 500 not in answers
         await simulator.aclose()
         await database.close()
+
+
+async def _hasten(simulator: SimulatorClient, var: Path, shown: dict[str, Any]) -> None:
+    """Let the platform repeat as it would, but sixty times as fast, and never give up."""
+    secret = StackKeys.keep(VarDir.at(var)).demo_channels
+    credentials = SIMULATED["slack"](hashlib.sha256(f"{secret} slack".encode()).hexdigest()[:32])
+    await simulator.register(
+        "slack", shown["name"], shown["webhook_url"], dict(credentials), time_factor=60, persistent=True
+    )
