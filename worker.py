@@ -22,6 +22,7 @@ from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities import logs
 from activities.agent import AgentActivities
 from activities.channels import ChannelDesk
 from activities.delivery import DeliveryActivities
@@ -192,7 +193,9 @@ async def run(settings: Settings) -> None:
 
 def main() -> None:
     """Run the worker. Ends by os._exit, because the SDK can abort in the interpreter's own exit (sdk-python#300)."""
-    uvloop.run(run(Settings.load()))  # pyright: ignore[reportArgumentType]
+    settings = Settings.load()
+    logs.configure(settings.log_level)
+    uvloop.run(run(settings))  # pyright: ignore[reportArgumentType]
     os._exit(0)
 
 

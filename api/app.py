@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from activities import logs
 from api import (
     agents,
     auth,
@@ -21,7 +22,6 @@ from api import (
     deps,
     errors,
     health,
-    logs,
     messages,
     operations,
     sessions,

@@ -7,6 +7,7 @@ comes twice, late or never does no harm: arrivals carry gap-free numbers, and a 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -37,6 +38,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.sessions import SessionActivities, SessionSeen
 
 HISTORY_CAP: Final = 2_000
+ENDED: Final = frozenset({"closed", "blocked"})
 _TURNS: Final = UUID("0d6d1d5e-93a3-4b52-a2f8-7a2f0f3d9c4e")
 
 
@@ -265,30 +267,33 @@ class ChatSessionWorkflow:
                 continue
             if self._has_work():
                 self._last_activity = workflow.time()
+            elif plan.status in ENDED:
+                # Somebody else ended it; the person's next message starts another run.
+                self._closed = True
             elif idle:
                 self._closed = await self._close()
                 self._last_activity = workflow.time()
             else:
                 idle = await self._idle()
+                # Not idle after all: the row is not what we think it is. Read it, and never ask again at once.
+                self._state.reload = not idle
+                self._last_activity = self._last_activity if idle else workflow.time()
             if self._last_activity + plan.idle_after_s > workflow.time():
                 idle = False
 
     async def _idle(self) -> bool:
-        return await workflow.execute_local_activity_method(
-            SessionActivities.mark_session_idle,
-            SessionSeen(self._state.ref, self._state.last_seen_no),
-            start_to_close_timeout=policies.DATABASE_TIMEOUT,
-            retry_policy=policies.DATABASE_RETRY,
-        )
+        return await self._unless_arrived(SessionActivities.mark_session_idle)
 
     async def _close(self) -> bool:
-        closed = await workflow.execute_local_activity_method(
-            SessionActivities.close_session,
+        return await self._unless_arrived(SessionActivities.close_session) and not self._has_work()
+
+    async def _unless_arrived(self, change: Callable[[SessionActivities, SessionSeen], Awaitable[bool]]) -> bool:
+        return await workflow.execute_local_activity_method(
+            change,
             SessionSeen(self._state.ref, self._state.last_seen_no),
             start_to_close_timeout=policies.DATABASE_TIMEOUT,
             retry_policy=policies.DATABASE_RETRY,
         )
-        return closed and not self._has_work()
 
     def _describe(self, turn: TurnInput) -> None:
         state = self._state

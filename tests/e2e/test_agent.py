@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
+
+from temporalio.client import Client
 
 from tests.e2e.system import System, Talk
 from tests.tenants import Wish
@@ -133,6 +136,20 @@ class TestSilence:
         await talk.replies(2)
         [session] = await talk.rows("SELECT epoch, processed_no FROM chat_sessions")
         assert (session.epoch, session.processed_no) == (2, 2)
+
+    async def test_the_workflow_of_a_session_that_an_operator_closed_ends_and_does_not_spin(
+        self, system: System, temporal_client: Client
+    ) -> None:
+        talk = await system.open_talk("telegram", Wish(configuration={"idle_after_s": 1, "close_after_s": 1}))
+        await talk.say("alice", "hello")
+        await talk.until("SELECT delivery_status FROM chat_messages WHERE direction = 'outbound'", "sent")
+        [session] = await talk.rows("UPDATE chat_sessions SET status = 'closed', closed_at = now() RETURNING id")
+        handle = temporal_client.get_workflow_handle(f"session:{session.id}")
+        async with asyncio.timeout(30):
+            await handle.result()
+        assert (await handle.fetch_history()).events[-1].event_id < 60
+        await talk.say("alice", "me again")
+        await talk.replies(2)
 
 
 class TestRateLimit:
