@@ -127,7 +127,7 @@ class ChatSessionWorkflow:
         self._inbox.take_plan(plan)
 
     async def _answer(self) -> None:
-        batch = await self._inbox.take(self._sleep)
+        batch = await self._inbox.take(workflow.sleep)
         while True:
             turn = self._turn(batch)
             outcome = await self._run(turn)
@@ -251,9 +251,6 @@ class ChatSessionWorkflow:
             self._state.open_delivery = None
             return False
         return True
-
-    async def _sleep(self, seconds: float) -> None:
-        await workflow.sleep(seconds, summary="collecting")
 
     async def _grow_old(self) -> None:
         """Idle, then closed, after silence. One timer at a time, not one a message."""
