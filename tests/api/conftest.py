@@ -12,10 +12,12 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from adapters.registry import platform_names
 from api.app import create_app
 from api.passwords import hash_password
 from config import Settings
 from domain.permissions import Role
+from tests.adapters.support import FakeServer, fake_server
 from tests.conftest import DatabaseUrls
 from tests.tenants import Tenant, Wish, make_tenant
 
@@ -41,19 +43,35 @@ class Person:
 Login = Callable[..., Coroutine[Any, Any, Person]]
 
 
-@pytest.fixture
-async def app(database_urls: DatabaseUrls, redis_url: str, redis: object) -> AsyncGenerator[FastAPI]:
-    application = create_app(
+def build_app(database_url: str, redis_url: str, **more: Any) -> FastAPI:
+    """Return an api like the one that the fixture gives; close its `state.services` at the end."""
+    return create_app(
         Settings(
-            database_url=SecretStr(database_urls.app),
+            database_url=SecretStr(database_url),
             redis_url=SecretStr(redis_url),
             jwt_secret=SecretStr("j" * 32),
             credentials_key=SecretStr(base64.b64encode(b"0" * 32).decode()),
             public_url="https://chat.example.org",
             chat_queue="chat",
             claim_s=20,
+            **more,
         )
     )
+
+
+@pytest.fixture
+async def server() -> AsyncGenerator[FakeServer]:
+    """The platforms' APIs, scripted."""
+    async with fake_server() as fake:
+        yield fake
+
+
+@pytest.fixture
+async def app(
+    database_urls: DatabaseUrls, redis_url: str, redis: object, server: FakeServer
+) -> AsyncGenerator[FastAPI]:
+    outside = dict.fromkeys(platform_names(), server.origin)
+    application = build_app(database_urls.app, redis_url, platform_api_base=outside)
     yield application
     await application.state.services.close()
 

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tests.api.conftest import Login
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from api.services import Services
+from tests.adapters.support import Drop, FakeServer, Reply
+from tests.api.conftest import Login, Person
+from tests.api.test_isolation import talk
 
 NEW = {"name": "Help", "platform": "telegram", "credentials": {"bot_token": "1:a", "webhook_secret": "s3cret"}}
 
@@ -61,6 +70,74 @@ class TestChange:
         assert (channel["name"], channel["configuration"]) == ("New", {"busy_mode": "steer"})
         assert channel["credentials_set"] == ["bot_token", "webhook_secret"]
 
+    async def test_removes_what_is_given_as_nothing(self, login: Login) -> None:
+        person = await login()
+        await change(person, configuration={"busy_mode": "steer", "greeting": "hi"}, routing_config={"a": 1})
+        channel = await change(person, configuration={"busy_mode": None}, routing_config=None, default_agent_id=None)
+        assert channel["configuration"] == {"greeting": "hi"}
+        assert (channel["default_agent"], channel["default_agent_id"]) == (None, None)
+
+    @pytest.mark.parametrize(
+        "configuration",
+        [
+            {"busy_mode": "sometimes"},
+            {"collect_window_ms": "soon"},
+            {"collect_window_ms": -1},
+            {"idle_after_s": 0},
+            {"groups": "none"},
+            {"ambiguous_policy": "hope"},
+            {"credentials": {"bot_token": "1:a"}},
+        ],
+    )
+    async def test_refuses_settings_that_a_session_would_stumble_over(
+        self, login: Login, configuration: dict[str, Any]
+    ) -> None:
+        person = await login()
+        path = f"/api/v1/chat/channels/{person.tenant.channel_id}"
+        answer = await person.client.patch(path, json={"channel": {"configuration": configuration}})
+        assert (answer.status_code, answer.json()["code"]) == (422, "VALIDATION_ERROR")
+        assert answer.json()["details"]["errors"][0]["field"].startswith("channel.configuration")
+
+    async def test_keeps_required_credentials_complete(self, login: Login) -> None:
+        person = await login()
+        path = f"/api/v1/chat/channels/{person.tenant.channel_id}"
+        answer = await person.client.patch(path, json={"channel": {"credentials": {"webhook_secret": " "}}})
+        assert answer.status_code == 422
+        assert "webhook_secret" in answer.json()["error"]
+
+    async def test_tells_who_watches(self, app: FastAPI, login: Login) -> None:
+        person = await login()
+        channel = await change(person, name="Renamed")
+        event = (await events(app, person))[-1]
+        assert (event["channel"]["name"], event["channel"]["version"]) == ("Renamed", channel["version"])
+
+    async def test_credentials_under_a_lost_key_can_be_given_anew(self, app: FastAPI, login: Login) -> None:
+        person = await login()
+        services: Services = app.state.services
+        async with services.db.account(person.tenant.account_id) as conn:
+            await conn.execute(text("UPDATE chat_channels SET credentials = decode('01ffffffff', 'hex')"))
+        path = f"/chat/channels/{person.tenant.channel_id}"
+        assert (await person.get(path)).json()["data"]["channel"]["credentials_set"] == []
+        tested = (await person.post(f"{path}/test")).json()["data"]
+        assert tested["details"]["ok"] is False
+        channel = await change(person, credentials={"bot_token": "2:b", "webhook_secret": "new"})
+        assert channel["credentials_set"] == ["bot_token", "webhook_secret"]
+
+
+async def change(person: Person, **fields: Any) -> dict[str, Any]:
+    path = f"/api/v1/chat/channels/{person.tenant.channel_id}"
+    return (await person.client.patch(path, json={"channel": fields})).json()["data"]["channel"]
+
+
+async def events(app: FastAPI, person: Person) -> list[dict[str, Any]]:
+    """Return what a person's outbox holds; nothing empties it here."""
+    services: Services = app.state.services
+    async with services.db.account(person.tenant.account_id) as conn:
+        rows = await conn.execute(text("SELECT data FROM outbox WHERE kind = 'event' ORDER BY id"))
+        return list(rows.scalars())
+
+
+class TestToken:
     async def test_a_new_token_makes_the_old_address_unknown(self, login: Login) -> None:
         person = await login()
         answer = await person.post(f"/chat/channels/{person.tenant.channel_id}/regenerate_token")
@@ -75,6 +152,71 @@ class TestPlatforms:
         found = {one["id"]: one for one in (await person.get("/chat/channels/platforms")).json()["data"]["platforms"]}
         assert {"telegram", "slack"} <= set(found)
         assert all(field["where"] for one in found.values() for field in one["credentials"])
+
+
+def bot(**more: object) -> Reply:
+    return Reply(body={"ok": True, "result": {"id": 1, "username": "help_bot", **more}})
+
+
+class TestConnect:
+    async def test_registers_the_webhook_and_says_each_status(
+        self, app: FastAPI, login: Login, server: FakeServer
+    ) -> None:
+        person = await login()
+        path = f"/chat/channels/{person.tenant.channel_id}"
+        await person.post(f"{path}/disconnect")
+        shown = (await person.get(path)).json()["data"]["channel"]
+        server.will(bot(), Reply(body={"ok": True, "result": True}), bot(url=shown["webhook_url"]))
+        answer = await person.post(f"{path}/connect")
+        assert answer.json()["data"]["channel"]["status"] == "connected"
+        assert shown["webhook_url"].encode() in server.received[1].body
+        assert [event["status"] for event in await events(app, person)] == ["disconnected", "connecting", "connected"]
+
+    async def test_again_is_fine(self, login: Login, server: FakeServer) -> None:
+        person = await login()
+        path = f"/chat/channels/{person.tenant.channel_id}"
+        url = (await person.get(path)).json()["data"]["channel"]["webhook_url"]
+        registered = [bot(), Reply(body={"ok": True, "result": True}), bot(url=url)]
+        server.will(*registered, *registered)
+        assert [(await person.post(f"{path}/connect")).status_code for _ in range(2)] == [200, 200]
+
+    @pytest.mark.parametrize(
+        "reply", [Reply(401, {"ok": False, "error_code": 401, "description": "Unauthorized"}), Drop()]
+    )
+    async def test_a_failure_is_told_in_words_and_kept(
+        self, login: Login, server: FakeServer, reply: Reply | Drop
+    ) -> None:
+        person = await login()
+        server.will(reply)
+        path = f"/chat/channels/{person.tenant.channel_id}"
+        answer = await person.post(f"{path}/connect")
+        assert (answer.status_code, answer.json()["code"]) == (422, "VALIDATION_ERROR")
+        channel = (await person.get(path)).json()["data"]["channel"]
+        assert (channel["status"], channel["last_error"]) == ("error", answer.json()["error"])
+        assert "1:a" not in answer.text
+
+
+class TestTest:
+    async def test_says_what_is_wrong_and_changes_nothing(self, login: Login, server: FakeServer) -> None:
+        person = await login()
+        server.will(Reply(401, {"ok": False, "error_code": 401, "description": "Unauthorized"}))
+        path = f"/chat/channels/{person.tenant.channel_id}"
+        answer = (await person.post(f"{path}/test")).json()
+        assert answer["data"]["details"]["ok"] is False
+        assert answer["message"] == "; ".join(answer["data"]["details"]["problems"])
+        assert (await person.get(path)).json()["data"]["channel"]["status"] == "connected"
+
+
+class TestDelete:
+    async def test_only_a_channel_without_history(self, app: FastAPI, login: Login) -> None:
+        person = await login()
+        made = (await person.post("/chat/channels", {"channel": NEW})).json()["data"]["channel"]
+        await person.post("/chat/blacklists", {"platform_user_id": "7", "channel_id": made["id"]})
+        assert (await person.client.delete(f"/api/v1/chat/channels/{made['id']}")).status_code == 200
+        assert (await person.get(f"/chat/channels/{made['id']}")).status_code == 404
+        await talk(app, person)
+        answer = await person.client.delete(f"/api/v1/chat/channels/{person.tenant.channel_id}")
+        assert (answer.status_code, answer.json()["code"]) == (409, "CONFLICT")
 
 
 class TestDisconnect:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-
 import httpx2
 import pytest
 from fastapi import FastAPI
-from pydantic import SecretStr
 
-from api.app import create_app
-from config import Settings
 from stack.ports import any_free
-from tests.api.conftest import Login, Person, client_of
-from tests.api.test_isolation import talk
+from tests.api.conftest import Login, Person, build_app, client_of
+from tests.api.test_isolation import talk, trace_of
+from tests.api.test_sessions import agent_reply
 
 
 async def send_raw(person: Person, body: bytes) -> httpx2.Response:
@@ -33,6 +29,22 @@ class TestTrace:
         assert trace["workflow_ids"] == [f"session:{session_id}"]
         assert {"message_received"} <= {row["name"] for row in trace["waiting"]}
         assert trace["turns"] == []
+
+    async def test_joins_question_turn_and_answer_under_either_id(self, app: FastAPI, login: Login) -> None:
+        person = await login()
+        session_id, message_id, _ = await talk(app, person)
+        reply_id = await agent_reply(app, person, session_id, message_id)
+        question = await trace_of(person, session_id, message_id)
+        trace = (await person.get(f"/traces/{question}")).json()["data"]["trace"]
+        assert [message["id"] for message in trace["messages"]] == [str(message_id), str(reply_id)]
+        [turn] = trace["turns"]
+        assert (turn["agent"], turn["status"], [step["kind"] for step in turn["steps"]]) == (
+            "Ada",
+            "completed",
+            ["model"],
+        )
+        answer = (await person.get(f"/traces/{await trace_of(person, session_id, reply_id)}")).json()["data"]["trace"]
+        assert (answer["turns"], answer["messages"]) == ([turn], trace["messages"][1:])
 
     async def test_knows_webhooks_that_led_to_no_message(self, login: Login) -> None:
         person = await login()
@@ -78,16 +90,7 @@ class TestHealth:
 
     async def test_without_postgres_everything_says_503(self) -> None:
         away = any_free()
-        app = create_app(
-            Settings(
-                database_url=SecretStr(f"postgresql://nobody:x@127.0.0.1:{away}/none"),
-                redis_url=SecretStr(f"redis://127.0.0.1:{away}/0"),
-                jwt_secret=SecretStr("j" * 32),
-                credentials_key=SecretStr(base64.b64encode(b"0" * 32).decode()),
-                chat_queue="chat",
-                claim_s=20,
-            )
-        )
+        app = build_app(f"postgresql://nobody:x@127.0.0.1:{away}/none", f"redis://127.0.0.1:{away}/0")
         async with client_of(app) as client:
             assert (await client.get("/healthz")).status_code == 200
             assert (await client.get("/readyz")).status_code == 503
