@@ -4,23 +4,52 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 from fastapi import APIRouter, Cookie, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.deps import Desk, Principal, allow
 from api.envelope import done
+from api.openapi import shows
 from api.passwords import password_fits
 from api.services import Services
 from api.tokens import LIFE, Claims
 from db import principals
 from domain.errors import AuthenticationError, RateLimitedError
+from domain.permissions import Role
+from domain.views import View
 
 router = APIRouter(prefix="/api/v1/auth", tags=["auth"])
 
 COOKIE: Final = "powernode_refresh"
 FAILURES: Final = 10
 WINDOW_S: Final = 60
+
+
+class UserView(View):
+    """Who has logged in."""
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+
+
+class AccountView(View):
+    """Where they are."""
+
+    id: UUID
+    name: str
+
+
+TOKENS: Final[dict[str, Any]] = {
+    "access_token": str,
+    "token_type": str,
+    "expires_in": int,
+    "user": UserView,
+    "account": AccountView,
+}
 
 
 class LoginBody(BaseModel):
@@ -54,12 +83,12 @@ def _answer(desk: Services, response: Response, login: principals.Login) -> dict
         access_token=access,
         token_type="Bearer",  # noqa: S106 - the kind of token, not one
         expires_in=int((claims.expires_at - claims.issued_at).total_seconds()),
-        user={"id": str(login.user_id), "email": login.email, "name": login.name, "role": login.role.value},
-        account={"id": str(login.account_id), "name": login.account_name},
+        user=UserView(id=login.user_id, email=login.email, name=login.name, role=login.role),
+        account=AccountView(id=login.account_id, name=login.account_name),
     )
 
 
-@router.post("/login", summary="Log in")
+@router.post("/login", summary="Log in", responses=shows("Login", **TOKENS))
 async def login(body: LoginBody, desk: Desk, request: Request, response: Response) -> dict[str, Any]:
     """Returns `data.access_token`; sets the refresh cookie. 401 for a wrong pair, 429 after ten failures a minute."""
     ip = desk.client_ip(request)
@@ -72,7 +101,7 @@ async def login(body: LoginBody, desk: Desk, request: Request, response: Respons
     return _answer(desk, response, found)
 
 
-@router.post("/refresh", summary="Get a new access token")
+@router.post("/refresh", summary="Get a new access token", responses=shows("Refresh", **TOKENS))
 async def refresh(
     desk: Desk, response: Response, powernode_refresh: Annotated[str | None, Cookie()] = None
 ) -> dict[str, Any]:
@@ -90,7 +119,7 @@ async def refresh(
     return _answer(desk, response, found)
 
 
-@router.post("/logout", summary="Log out")
+@router.post("/logout", summary="Log out", responses=shows("Logout"))
 async def logout(
     desk: Desk,
     response: Response,
@@ -109,7 +138,11 @@ async def logout(
     return done("Logged out")
 
 
-@router.get("/me", summary="Who am I")
+@router.get(
+    "/me",
+    summary="Who am I",
+    responses=shows("Me", user_id=UUID | None, name=str, email=str | None, account_id=UUID, permissions=list[str]),
+)
 async def me(caller: Annotated[Principal, allow(None)]) -> dict[str, Any]:
     """Returns the caller and their permissions."""
     return done(

@@ -11,12 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.deps import Desk, Principal, allow
 from api.envelope import PageQuery, done, page
+from api.openapi import listed, shows
 from api.sessions import caller_id
 from db import blacklists
 from db.blacklists import Block
 from domain.errors import InvalidInputError
 from domain.permissions import Permission
 from domain.sanitize import storable
+from domain.views import BlacklistView
 
 router = APIRouter(prefix="/api/v1/chat/blacklists", tags=["blacklists"])
 
@@ -36,7 +38,7 @@ class BlockBody(BaseModel):
     reason: str | None = Field(None, max_length=500)
 
 
-@router.get("", summary="List who is blocked")
+@router.get("", summary="List who is blocked", responses=listed("Blacklists", BlacklistView))
 async def listing(
     *,
     desk: Desk,
@@ -54,7 +56,9 @@ async def listing(
     return page(items, total, query)
 
 
-@router.post("", status_code=201, summary="Block a person")
+@router.post(
+    "", status_code=201, summary="Block a person", responses=shows("Blacklisted", 201, blacklist=BlacklistView)
+)
 async def add(body: BlockBody, desk: Desk, caller: Manager) -> dict[str, Any]:
     """What they write is kept and not answered. For good: their open sessions are blocked and what waits for them is
     not sent. For a while: sessions stay, and go on when the time is over. A repeat renews; 409 when they are blocked
@@ -73,7 +77,7 @@ async def add(body: BlockBody, desk: Desk, caller: Manager) -> dict[str, Any]:
     return done(blacklist=view)
 
 
-@router.delete("/{blacklist_id}", summary="Lift a block")
+@router.delete("/{blacklist_id}", summary="Lift a block", responses=shows("BlacklistDeleted"))
 async def remove(blacklist_id: UUID, desk: Desk, caller: Manager) -> dict[str, Any]:
     """Sessions that it had ended are active again, unless another block holds them."""
     async with desk.db.account(caller.account_id) as conn:

@@ -1,4 +1,4 @@
-"""What may be said of a channel, and what a platform asks of its credentials. For api/channels.py only."""
+"""What may be said of a channel, and what is said of platforms. For api/channels.py only."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from adapters.base import Capabilities
 from domain.channel import AmbiguousPolicy, BusyMode
 from domain.errors import InvalidInputError
+from domain.views import View
 
 _SECONDS_IN_A_YEAR = 366 * 24 * 3600
 
@@ -70,6 +71,55 @@ class NewChannelFields(ChannelFields):
 
     name: str = Field(min_length=1, max_length=255)  # pyright: ignore[reportIncompatibleVariableOverride] - required
     platform: str
+
+
+class CredentialView(View):
+    """One secret or setting that a platform needs; `where` it is found."""
+
+    name: str
+    label: str
+    where: str
+    secret: bool
+    required: bool
+
+
+class PlatformView(View):
+    """A platform that can be connected. `text_limit` is counted in `text_unit` for one part."""
+
+    id: str
+    name: str
+    supported: bool
+    registers_webhook: bool
+    has_receipts: bool
+    text_limit: int
+    text_unit: str
+    credentials: list[CredentialView]
+
+
+class CheckView(View):
+    """What testing a channel found."""
+
+    ok: bool
+    identity: dict[str, str]
+    problems: list[str]
+
+
+def platform_view(name: str, can: Capabilities) -> PlatformView:
+    """Shape what a platform can do for who wants to connect it."""
+    fields = [
+        CredentialView(name=f.name, label=f.label, where=f.where, secret=f.secret, required=f.required)
+        for f in can.credentials
+    ]
+    return PlatformView(
+        id=name,
+        name=can.label,
+        supported=True,
+        registers_webhook=can.registers_webhook,
+        has_receipts=can.has_receipts,
+        text_limit=can.text_limit,
+        text_unit=can.text_unit,
+        credentials=fields,
+    )
 
 
 class NewChannelBody(_Body):

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Depends, Query
 
 from adapters.base import CheckResult
 from adapters.registry import platform_names
-from api.channel_bodies import ChannelBody, NewChannelBody, complete
+from api.channel_bodies import ChannelBody, CheckView, NewChannelBody, PlatformView, complete, platform_view
 from api.deps import Desk, Principal, allow
 from api.envelope import PageQuery, done, page
+from api.openapi import listed, shows
 from api.services import Services
 from db import blacklists, channel_status, channel_views, session_views
 from db.channels import load_channel
@@ -21,7 +22,7 @@ from domain.channel import ChannelStatus
 from domain.errors import InvalidInputError
 from domain.permissions import Permission
 from domain.session import SessionStatus
-from domain.views import ChannelView
+from domain.views import ChannelSummaryView, ChannelView, QuarantinedView, SessionView
 
 router = APIRouter(prefix="/api/v1/chat", tags=["channels"])
 
@@ -30,12 +31,15 @@ Manager = Annotated[Principal, allow(Permission.CHANNELS_MANAGE)]
 Page = Annotated[PageQuery, Depends()]
 
 
+SHOWN = shows("Channel", channel=ChannelView)
+
+
 async def _view(desk: Services, caller: Principal, channel_id: UUID) -> ChannelView:
     async with desk.db.account(caller.account_id) as conn:
         return await channel_views.get(conn, channel_id, desk.box, desk.settings.base_url())
 
 
-@router.get("/channels", summary="List channels")
+@router.get("/channels", summary="List channels", responses=listed("Channels", ChannelSummaryView))
 async def listing(
     *,
     desk: Desk,
@@ -53,32 +57,22 @@ async def listing(
     return page(items, total, query)
 
 
-@router.get("/channels/platforms", summary="List the platforms that can be connected")
+@router.get(
+    "/channels/platforms",
+    summary="List the platforms that can be connected",
+    responses=shows("Platforms", platforms=list[PlatformView]),
+)
 async def platforms(desk: Desk, caller: Reader) -> dict[str, Any]:
     """Says for each which credentials it needs and where they are found."""
-    found: list[dict[str, object]] = []
-    for name in platform_names():
-        can = desk.platforms.get(name).capabilities
-        fields = [
-            {"name": f.name, "label": f.label, "where": f.where, "secret": f.secret, "required": f.required}
-            for f in can.credentials
-        ]
-        found.append(
-            {
-                "id": name,
-                "name": can.label,
-                "supported": True,
-                "credentials": fields,
-                "registers_webhook": can.registers_webhook,
-                "text_limit": can.text_limit,
-                "text_unit": can.text_unit,
-                "has_receipts": can.has_receipts,
-            }
-        )
-    return done(platforms=found)
+    return done(platforms=[platform_view(name, desk.platforms.get(name).capabilities) for name in platform_names()])
 
 
-@router.post("/channels", status_code=201, summary="Create a channel")
+@router.post(
+    "/channels",
+    status_code=201,
+    summary="Create a channel",
+    responses=shows("ChannelCreated", 201, channel=ChannelView),
+)
 async def create(body: NewChannelBody, desk: Desk, caller: Manager) -> dict[str, Any]:
     """Returns `data.channel` with the `webhook_url` to be given to the platform; `connect` does that where it can."""
     fields = body.channel
@@ -97,14 +91,14 @@ async def create(body: NewChannelBody, desk: Desk, caller: Manager) -> dict[str,
     return done(channel=await _view(desk, caller, channel_id))
 
 
-@router.get("/channels/{channel_id}", summary="Show a channel")
+@router.get("/channels/{channel_id}", summary="Show a channel", responses=SHOWN)
 async def show(channel_id: UUID, desk: Desk, caller: Reader) -> dict[str, Any]:
     """Credentials are never shown, only which are set."""
     return done(channel=await _view(desk, caller, channel_id))
 
 
-@router.put("/channels/{channel_id}", summary="Change a channel")
-@router.patch("/channels/{channel_id}", summary="Change a channel")
+@router.put("/channels/{channel_id}", summary="Change a channel", responses=SHOWN)
+@router.patch("/channels/{channel_id}", summary="Change a channel", responses=SHOWN)
 async def change(channel_id: UUID, body: ChannelBody, desk: Desk, caller: Manager) -> dict[str, Any]:
     """Changes what is given. Credentials and configuration are merged with what is set; `default_agent_id: null` takes
     the agent away.
@@ -131,7 +125,7 @@ async def change(channel_id: UUID, body: ChannelBody, desk: Desk, caller: Manage
     return done(channel=await _view(desk, caller, channel_id))
 
 
-@router.delete("/channels/{channel_id}", summary="Delete a channel")
+@router.delete("/channels/{channel_id}", summary="Delete a channel", responses=shows("ChannelDeleted"))
 async def remove(channel_id: UUID, desk: Desk, caller: Manager) -> dict[str, Any]:
     """Only one that never received anything; 409 otherwise: its history is kept, disconnect it instead."""
     async with desk.db.account(caller.account_id) as conn:
@@ -167,7 +161,11 @@ async def _check(desk: Services, caller: Principal, channel_id: UUID, *, registe
     return result
 
 
-@router.post("/channels/{channel_id}/connect", summary="Connect a channel")
+@router.post(
+    "/channels/{channel_id}/connect",
+    summary="Connect a channel",
+    responses=shows("ChannelConnected", channel=ChannelView, problems=list[str]),
+)
 async def connect(channel_id: UUID, desk: Desk, caller: Manager) -> dict[str, Any]:
     """Tests the credentials and registers the webhook where the platform has an API for it. Safe to repeat; 422 with
     the reasons in words when it fails, and the channel's status is then `error`. `data.problems` are warnings.
@@ -188,23 +186,31 @@ async def connect(channel_id: UUID, desk: Desk, caller: Manager) -> dict[str, An
     return done(channel=await _view(desk, caller, channel_id), problems=list(result.problems))
 
 
-@router.post("/channels/{channel_id}/disconnect", summary="Disconnect a channel")
+@router.post("/channels/{channel_id}/disconnect", summary="Disconnect a channel", responses=SHOWN)
 async def disconnect(channel_id: UUID, desk: Desk, caller: Manager) -> dict[str, Any]:
     """Marks it as disconnected. What the platform still sends is stored and answered: take the webhook away there."""
     await _set_status(desk, caller, channel_id, ChannelStatus.DISCONNECTED)
     return done(channel=await _view(desk, caller, channel_id))
 
 
-@router.post("/channels/{channel_id}/test", summary="Test a channel")
+@router.post(
+    "/channels/{channel_id}/test",
+    summary="Test a channel",
+    responses=shows("ChannelTested", message=str, details=CheckView),
+)
 async def test(channel_id: UUID, desk: Desk, caller: Manager) -> dict[str, Any]:
     """Says in words what is wrong, if anything is; changes nothing."""
     result = await _check(desk, caller, channel_id, register=False)
     words = "The platform accepts the credentials" if result.ok else "; ".join(result.problems)
-    details = {"ok": result.ok, "identity": dict(result.identity), "problems": list(result.problems)}
+    details = CheckView(ok=result.ok, identity=dict(result.identity), problems=list(result.problems))
     return done(words, message=words, details=details)
 
 
-@router.post("/channels/{channel_id}/regenerate_token", summary="Give a channel a new webhook address")
+@router.post(
+    "/channels/{channel_id}/regenerate_token",
+    summary="Give a channel a new webhook address",
+    responses=shows("TokenRegenerated", channel=ChannelView, webhook_url=str),
+)
 async def regenerate_token(channel_id: UUID, desk: Desk, caller: Manager) -> dict[str, Any]:
     """The old address is unknown at once; connect the channel again afterwards."""
     async with desk.db.account(caller.account_id) as conn:
@@ -215,7 +221,11 @@ async def regenerate_token(channel_id: UUID, desk: Desk, caller: Manager) -> dic
     return done(channel=view, webhook_url=view.webhook_url)
 
 
-@router.get("/channels/{channel_id}/sessions", summary="List a channel's sessions")
+@router.get(
+    "/channels/{channel_id}/sessions",
+    summary="List a channel's sessions",
+    responses=listed("ChannelSessions", SessionView),
+)
 async def sessions(
     *,
     channel_id: UUID,
@@ -242,13 +252,19 @@ async def _quarantined(desk: Services, caller: Principal, channel_id: UUID | Non
     return page(items, total, query)
 
 
-@router.get("/channels/{channel_id}/quarantined", summary="List a channel's webhooks that were set aside")
+@router.get(
+    "/channels/{channel_id}/quarantined",
+    summary="List a channel's webhooks that were set aside",
+    responses=listed("ChannelQuarantined", QuarantinedView),
+)
 async def quarantined_of(channel_id: UUID, desk: Desk, caller: Reader, query: Page) -> dict[str, Any]:
     """Verified, stored and answered 2xx, but not understood, as a whole or in part; each with its reason."""
     return await _quarantined(desk, caller, channel_id, query)
 
 
-@router.get("/quarantined", summary="List webhooks that were set aside")
+@router.get(
+    "/quarantined", summary="List webhooks that were set aside", responses=listed("Quarantined", QuarantinedView)
+)
 async def quarantined(
     desk: Desk, caller: Reader, query: Page, channel_id: Annotated[UUID | None, Query()] = None
 ) -> dict[str, Any]:

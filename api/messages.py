@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.deps import Desk, Principal, allow
 from api.envelope import PageQuery, done, page
+from api.openapi import Cursors, Pagination, listed, shows
 from api.services import Services
 from db import message_views, operator_messages, session_views
 from db.outgoing import Outgoing, Part
@@ -19,7 +20,7 @@ from domain.errors import InvalidInputError
 from domain.message import Direction, MessageType
 from domain.permissions import Permission
 from domain.sanitize import storable
-from domain.views import MessageView
+from domain.views import MessageDetailsView, MessageView, TroubledPartView
 
 router = APIRouter(prefix="/api/v1/chat", tags=["messages"])
 
@@ -37,7 +38,11 @@ class MessageBody(BaseModel):
     client_id: str | None = Field(None, min_length=1, max_length=100)
 
 
-@router.get("/sessions/{session_id}/messages", summary="List a session's messages")
+@router.get(
+    "/sessions/{session_id}/messages",
+    summary="List a session's messages",
+    responses=listed("Messages", MessageView, Pagination | Cursors),
+)
 async def listing(
     *,
     session_id: UUID,
@@ -75,17 +80,21 @@ async def listing(
 
 
 def _cursors(items: list[MessageView], *, newer: bool, more: bool, per_page: int) -> dict[str, Any]:
-    pagination = {
-        "per_page": per_page,
-        "oldest_cursor": str(items[-1].id) if items else None,
-        "newest_cursor": str(items[0].id) if items else None,
-        "has_older": newer or more,
-        "has_newer": more if newer else True,
-    }
+    pagination = Cursors(
+        per_page=per_page,
+        oldest_cursor=str(items[-1].id) if items else None,
+        newest_cursor=str(items[0].id) if items else None,
+        has_older=newer or more,
+        has_newer=more if newer else True,
+    )
     return done(items=items, pagination=pagination)
 
 
-@router.get("/sessions/{session_id}/messages/{message_id}", summary="Show a message")
+@router.get(
+    "/sessions/{session_id}/messages/{message_id}",
+    summary="Show a message",
+    responses=shows("Message", message=MessageDetailsView),
+)
 async def show(session_id: UUID, message_id: UUID, desk: Desk, caller: Reader) -> dict[str, Any]:
     """In full, with the raw and the sanitised text."""
     async with desk.db.account(caller.account_id) as conn:
@@ -120,14 +129,23 @@ async def send_as_operator(
     return view
 
 
-@router.post("/sessions/{session_id}/messages", status_code=201, summary="Answer as an operator")
+@router.post(
+    "/sessions/{session_id}/messages",
+    status_code=201,
+    summary="Answer as an operator",
+    responses=shows("MessageSent", 201, message=MessageView),
+)
 async def send(session_id: UUID, body: MessageBody, desk: Desk, caller: Replier) -> dict[str, Any]:
     """Stored at once, delivered in its order; follow its status by `ChatSessionChannel` or by reading it again."""
     view = await send_as_operator(desk, caller, session_id, body.content, body.client_id)
     return done(message=view)
 
 
-@router.post("/sessions/{session_id}/messages/{message_id}/retry", summary="Send again what did not arrive")
+@router.post(
+    "/sessions/{session_id}/messages/{message_id}/retry",
+    summary="Send again what did not arrive",
+    responses=shows("MessageRetried", message=MessageDetailsView),
+)
 async def retry(session_id: UUID, message_id: UUID, desk: Desk, caller: Replier) -> dict[str, Any]:
     """Starts a new generation of the message's dead and unknown parts; 409 when it has none."""
     async with desk.db.account(caller.account_id) as conn:
@@ -138,7 +156,11 @@ async def retry(session_id: UUID, message_id: UUID, desk: Desk, caller: Replier)
     return done(message=view)
 
 
-@router.get("/troubled", summary="List parts that could not be delivered, or may not have been")
+@router.get(
+    "/troubled",
+    summary="List parts that could not be delivered, or may not have been",
+    responses=listed("Troubled", TroubledPartView),
+)
 async def troubled(
     desk: Desk, caller: Annotated[Principal, allow(Permission.OPERATIONS_READ)], query: Page
 ) -> dict[str, Any]:

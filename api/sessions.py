@@ -11,12 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.deps import Desk, Principal, allow
 from api.envelope import PageQuery, done, page
+from api.openapi import listed, shows
 from api.services import Services
 from db import blacklists, session_commands, session_views
 from db.session_commands import Changed, Command
 from domain.errors import NotFoundError, PermissionDeniedError
 from domain.permissions import Permission
 from domain.session import Owner, SessionStatus
+from domain.views import SessionDetailsView, SessionView, View
 
 router = APIRouter(prefix="/api/v1/chat", tags=["sessions"])
 
@@ -42,13 +44,23 @@ class CloseBody(CommandBody):
     last_arrival_no: int | None = None
 
 
+class ClaimedView(View):
+    """A part that was being sent already when the command came, and cannot be called back."""
+
+    message_id: UUID
+    part: int
+
+
+CHANGED = shows("SessionChanged", session=SessionView, already_sending=list[ClaimedView])
+
+
 class AssignBody(CommandBody):
     """Which agent answers from now on."""
 
     agent_id: UUID
 
 
-@router.get("/sessions", summary="List sessions")
+@router.get("/sessions", summary="List sessions", responses=listed("Sessions", SessionView))
 async def listing(
     *,
     desk: Desk,
@@ -77,7 +89,7 @@ async def listing(
     return page(items, total, query)
 
 
-@router.get("/sessions/{session_id}", summary="Show a session")
+@router.get("/sessions/{session_id}", summary="Show a session", responses=shows("Session", session=SessionDetailsView))
 async def show(session_id: UUID, desk: Desk, caller: Reader) -> dict[str, Any]:
     """In full, with its owner and the public id of its AI conversation."""
     async with desk.db.account(caller.account_id) as conn:
@@ -86,7 +98,7 @@ async def show(session_id: UUID, desk: Desk, caller: Reader) -> dict[str, Any]:
 
 def _changed(desk: Services, changed: Changed) -> dict[str, Any]:
     desk.dispatcher.notify(changed.aggregate)
-    claimed = [{"message_id": str(message_id), "part": part} for message_id, part in changed.claimed]
+    claimed = [ClaimedView(message_id=message_id, part=part) for message_id, part in changed.claimed]
     return done(session=changed.session, already_sending=claimed)
 
 
@@ -103,14 +115,14 @@ def caller_id(caller: Principal) -> UUID:
     return caller.user_id
 
 
-@router.post("/sessions/{session_id}/take_over", summary="Take a session over")
+@router.post("/sessions/{session_id}/take_over", summary="Take a session over", responses=CHANGED)
 async def take_over(session_id: UUID, body: CommandBody, desk: Desk, caller: Manager) -> dict[str, Any]:
     """From now on no part of an AI message is sent; `data.already_sending` lists what could not be called back."""
     command = Command(session_id, caller_id(caller), owner=Owner.HUMAN, seen_version=body.owner_version)
     return await _command(desk, caller, command)
 
 
-@router.post("/sessions/{session_id}/hand_back", summary="Hand a session back to the agent")
+@router.post("/sessions/{session_id}/hand_back", summary="Hand a session back to the agent", responses=CHANGED)
 async def hand_back(session_id: UUID, body: CommandBody, desk: Desk, caller: Manager) -> dict[str, Any]:
     """The agent answers what comes from now on."""
     return await _command(
@@ -118,7 +130,7 @@ async def hand_back(session_id: UUID, body: CommandBody, desk: Desk, caller: Man
     )
 
 
-@router.post("/sessions/{session_id}/assign", summary="Assign an agent")
+@router.post("/sessions/{session_id}/assign", summary="Assign an agent", responses=CHANGED)
 async def assign(session_id: UUID, body: AssignBody, desk: Desk, caller: Manager) -> dict[str, Any]:
     """The agent must be of the same account, and active."""
     command = Command(session_id, caller_id(caller), agent_id=body.agent_id, seen_version=body.owner_version)
@@ -129,7 +141,7 @@ async def assign(session_id: UUID, body: AssignBody, desk: Desk, caller: Manager
     return _changed(desk, changed)
 
 
-@router.post("/sessions/{session_id}/close", summary="Close a session")
+@router.post("/sessions/{session_id}/close", summary="Close a session", responses=CHANGED)
 async def close(session_id: UUID, body: CloseBody, desk: Desk, caller: Manager) -> dict[str, Any]:
     """The person's next message opens it again."""
     command = Command(
@@ -143,7 +155,7 @@ async def close(session_id: UUID, body: CloseBody, desk: Desk, caller: Manager) 
     return await _command(desk, caller, command)
 
 
-@router.post("/sessions/{session_id}/block", summary="Block the person of a session")
+@router.post("/sessions/{session_id}/block", summary="Block the person of a session", responses=CHANGED)
 async def block(session_id: UUID, body: CommandBody, desk: Desk, caller: Manager) -> dict[str, Any]:
     """Nothing more is sent to them or answered on this channel; what they write is kept. Lifted by deleting the entry
     in `/chat/blacklists`.

@@ -8,14 +8,16 @@ from fastapi import APIRouter, Path
 
 from api.deps import Desk, Principal, allow
 from api.envelope import done
+from api.openapi import shows
 from db import traces
 from domain.permissions import Permission
+from domain.views import TraceView
 
 router = APIRouter(prefix="/api/v1/traces", tags=["operations"])
 
 
-@router.get("/{trace_id}", summary="Tell a message's story")
-async def show(
+@router.get("/{trace_id}", summary="Tell a message's story", responses=shows("Trace", trace=TraceView))
+async def tell(
     trace_id: Annotated[str, Path(max_length=64)],
     desk: Desk,
     caller: Annotated[Principal, allow(Permission.SESSIONS_READ)],
