@@ -31,6 +31,7 @@ from activities.failpoints import Failpoints
 from activities.limiter import SendLimiter
 from activities.messages import MessageActivities
 from activities.queues import TaskQueues
+from activities.recent import RecentSteps
 from activities.sessions import SessionActivities
 from activities.sweeper import Sweeper
 from adapters.models import AgentModels
@@ -107,15 +108,15 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
         base_url=settings.agent_base_url,
         api_key=settings.agent_api_key.get_secret_value() if settings.agent_api_key else None,
     )
-    failpoints = Failpoints(settings.failpoint)
+    failpoints, recent = Failpoints(settings.failpoint), RecentSteps()
     return Desk(
         db=db,
         redis=redis,
         http=http,
         dispatcher=dispatcher,
         sessions=SessionActivities(db, dispatcher, queues),
-        agent=AgentActivities(db, models, publisher),
-        messages=MessageActivities(db, platforms, dispatcher),
+        agent=AgentActivities(db, models, publisher, recent),
+        messages=MessageActivities(db, platforms, dispatcher, recent),
         delivery=DeliveryActivities(db, channels, SendLimiter(redis), dispatcher, failpoints, Claims(settings.claim_s)),
     )
 

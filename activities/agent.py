@@ -17,12 +17,13 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import heartbeating
+from activities.recent import RecentSteps
 from activities.tools import TOOLS, ToolContext, run_tool, tool_specs
 from adapters.base import AgentModel
 from db import turns
 from db.outbound import reply_public_id
 from db.session import Database
-from db.turns import OpenTurn, StepRow
+from db.turns import OpenTurn, StepRow, Wanted
 from domain.agent import ChatMessage, ModelRequest, Role, TextDelta, ToolCall, TurnLimits, Usage
 from domain.errors import ModelError, UnavailableError
 from domain.events import AiResponseStreaming
@@ -131,6 +132,7 @@ class AgentActivities:
     db: Database
     models: ModelSource
     publisher: Publisher
+    recent: RecentSteps
 
     @activity.defn
     async def request_model(self, step: ModelStepInput) -> ModelStepResult:
@@ -141,17 +143,21 @@ class AgentActivities:
         turn_id = UUID(step.turn.turn_id)
         message_ids = [UUID(one) for one in (*step.turn.message_ids, *step.steering)]
         account_id = UUID(step.turn.ref.account_id)
-        async with self.db.account(account_id) as conn:
-            opened = await turns.begin(conn, turn_id, UUID(step.turn.ref.session_id), message_ids, step.turn.trace_id)
-            if opened.skip is not None:
-                return ModelStepResult(outcome="skip", reason=opened.skip)
-            steps = await turns.load_steps(conn, turn_id) if step.step > 1 or activity.info().attempt > 1 else []
-            stored = next((one for one in steps if one.step == step.step), None)
-            if stored is not None:
-                return _step_result(stored, _limits(opened))
-            nonce = secrets.token_hex(4)
-            context = await turns.load_context(conn, opened.conversation_id, message_ids, nonce)
-        request = _model_request(opened, context + _history(steps), nonce)
+        wanted = Wanted(
+            turn_id,
+            UUID(step.turn.ref.session_id),
+            message_ids,
+            step.turn.trace_id,
+            with_steps=step.step > 1 or activity.info().attempt > 1,
+        )
+        opened = await turns.begin(self.db, account_id, wanted)
+        if opened.skip is not None:
+            return ModelStepResult(outcome="skip", reason=opened.skip)
+        stored = next((one for one in opened.steps if one.step == step.step), None)
+        if stored is not None:
+            return _step_result(stored, _limits(opened))
+        nonce = secrets.token_hex(4)
+        request = _model_request(opened, turns.shown(opened.said, nonce) + _history(opened.steps), nonce)
         async with heartbeating():
             answer = await self._stream(opened, turn_id, request)
         row = StepRow(
@@ -163,9 +169,8 @@ class AgentActivities:
             answer.usage.input_tokens,
             answer.usage.output_tokens,
         )
-        async with self.db.account(account_id) as conn:
-            if not await turns.save_step(conn, turn_id, row):
-                row = next(one for one in await turns.load_steps(conn, turn_id) if one.step == step.step)
+        row = await turns.save_step(self.db, account_id, turn_id, row)
+        self.recent.keep(turn_id, row)
         return _step_result(row, _limits(opened))
 
     async def _stream(self, opened: OpenTurn, turn_id: UUID, request: ModelRequest) -> Answer:
@@ -191,8 +196,7 @@ class AgentActivities:
     async def run_tool(self, step: ToolStepInput) -> ToolStepResult:
         """Run one tool call and store its result. Idempotent by (turn, step). Timeout/retry: 60 s, three attempts."""
         turn_id, account_id = UUID(step.turn.turn_id), UUID(step.turn.ref.account_id)
-        async with self.db.account(account_id) as conn:
-            steps = await turns.load_steps(conn, turn_id)
+        steps = await turns.load_steps(self.db, account_id, turn_id)
         stored = next((one for one in steps if one.step == step.step), None)
         if stored is not None:
             return ToolStepResult(terminal=bool(stored.response.get("terminal")))
@@ -207,9 +211,9 @@ class AgentActivities:
             {"tool_call_id": call["id"]},
             {"result": result.text, "terminal": result.terminal},
         )
-        async with self.db.account(account_id) as conn:
-            await turns.save_step(conn, turn_id, row)
-        return ToolStepResult(terminal=result.terminal)
+        row = await turns.save_step(self.db, account_id, turn_id, row)
+        self.recent.keep(turn_id, row)
+        return ToolStepResult(terminal=bool(row.response.get("terminal")))
 
 
 def _call_json(call: ToolCall) -> dict[str, str]:

@@ -19,13 +19,17 @@ BACKOFF_CAP_S: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A part that is ours to send, or to find out about (`resolve`), until `deadline` on our monotonic clock."""
+    """A part that is ours to send, or to find out about (`resolve`), until `deadline` on our monotonic clock.
+
+    `last`: no part of the message comes after it.
+    """
 
     message: Outgoing
     part: PartRow
     claim_id: UUID
     deadline: float
     resolve: bool
+    last: bool
 
 
 # What a step returns: a wait, True when the part has ended, False when it is to be looked at again at once.

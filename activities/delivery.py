@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 from temporalio import activity
 
 from activities.attempts import Claimed, Wait, address, backoff_s, decide, lookup_request
 from activities.channels import ChannelDesk
-from activities.dispatch import Dispatcher
+from activities.dispatch import MOMENT_S, Dispatcher
 from activities.failpoints import Failpoints
 from activities.heartbeat import heartbeating
 from activities.limiter import SendLimiter
@@ -37,6 +37,7 @@ from adapters.base import (
 )
 from db import deliveries
 from db.deliveries import Claims, PartRow
+from db.outbox import session_aggregate
 from db.session import Database
 from domain.channel import AmbiguousPolicy
 from domain.errors import UnavailableError
@@ -74,7 +75,7 @@ class DeliveryActivities:
         sent = 0
         async with heartbeating():
             while True:
-                step = await self._persist(lambda: self._next(request))
+                step = await self._claim(request)
                 if step is None:
                     return DeliverResult(settled=True, sent=sent)
                 if isinstance(step, Wait):
@@ -82,7 +83,7 @@ class DeliveryActivities:
                 ended = await (self._resolve(request, step) if step.resolve else self._send(request, step))
                 if isinstance(ended, Wait):
                     return DeliverResult(False, wait_s=ended.seconds, error_class=ended.error_class, sent=sent)
-                if ended and step.part is step.message.parts[-1]:
+                if ended and step.last:
                     return DeliverResult(settled=True, sent=sent + 1)
                 sent += int(ended)
 
@@ -95,12 +96,36 @@ class DeliveryActivities:
                 await asyncio.sleep(min(2.0, 0.05 * 2**attempt))
         raise UnavailableError("The database did not come back")
 
-    async def _next(self, request: DeliverInput) -> Claimed | Wait | None:
+    async def _claim(self, request: DeliverInput) -> Claimed | Wait | None:
+        """Claim the next part; a wait when there is none to be had now; None when the message is settled."""
+        # Armed before the claim: our own clock is never later than the row's. One id, however often we have to ask.
+        claim_id, deadline = uuid4(), time.monotonic() + self.claims.hold_s
+
+        async def ask() -> Claimed | Wait | None:
+            plain = await self._claim_plainly(request, claim_id, deadline)
+            return plain or await self._next(request, claim_id, deadline)
+
+        step = await self._persist(ask)
+        if isinstance(step, Claimed):
+            self.failpoints.at("deliver.claimed")
+        return step
+
+    async def _claim_plainly(self, request: DeliverInput, claim_id: UUID, deadline: float) -> Claimed | None:
+        if self.limiter.waits_here(UUID(request.ref.channel_id)):
+            return None
+        message = (UUID(request.message.message_id), request.message.generation)
+        claimed = await deliveries.claim_plainly(
+            self.db, UUID(request.ref.account_id), message, claim_id, self.claims.hold_s
+        )
+        if claimed is None:
+            return None
+        outgoing, last = claimed
+        return Claimed(outgoing, outgoing.parts[0], claim_id, deadline, resolve=False, last=last)
+
+    async def _next(self, request: DeliverInput, claim_id: UUID, deadline: float) -> Claimed | Wait | None:
         account_id = UUID(request.ref.account_id)
         paused = await self.limiter.wait_s(UUID(request.ref.channel_id))
-        # Armed before the claim: our own clock is never later than the row's.
-        deadline = time.monotonic() + self.claims.hold_s
-        aggregate, claim_id = None, None
+        aggregate = None
         async with self.db.account(account_id) as conn:
             message = await deliveries.load(conn, UUID(request.message.message_id), request.message.generation)
             if message is None:
@@ -111,14 +136,14 @@ class DeliveryActivities:
                 await deliveries.kill_rest(conn, message_id, request.message.generation, step)
                 aggregate = await deliveries.publish(conn, account_id, UUID(request.ref.session_id), message_id)
             elif isinstance(step, PartRow):
-                claim_id = await deliveries.claim(conn, step.id, self.claims.hold_s)
+                await deliveries.claim(conn, step.id, claim_id, self.claims.hold_s)
         if aggregate is not None:
             self.dispatcher.notify(aggregate)
             return None
-        if isinstance(step, PartRow) and claim_id is not None:
-            self.failpoints.at("deliver.claimed")
-            return Claimed(message, step, claim_id, deadline, resolve=step.status is PartStatus.ATTEMPTING)
-        return step if isinstance(step, Wait) else None
+        if not isinstance(step, PartRow):
+            return step if isinstance(step, Wait) else None
+        resolve = step.status is PartStatus.ATTEMPTING
+        return Claimed(message, step, claim_id, deadline, resolve=resolve, last=step is message.parts[-1])
 
     async def _send(self, request: DeliverInput, claimed: Claimed) -> Wait | bool:
         part, channel = claimed.part, claimed.message.channel
@@ -241,17 +266,21 @@ class DeliveryActivities:
         outcome = deliveries.Outcome(claimed.part.id, status, claimed.claim_id, platform_id, error)
 
         async def write() -> None:
-            async with self.db.account(UUID(request.ref.account_id)) as conn:
+            account_id, session_id = UUID(request.ref.account_id), UUID(request.ref.session_id)
+            if await deliveries.settle_plainly(self.db, account_id, outcome):
+                self.dispatcher.notify_within(session_aggregate(account_id, session_id), MOMENT_S)
+                return
+            async with self.db.account(account_id) as conn:
                 aggregate = await deliveries.settle(
                     conn,
                     claimed.message.channel,
-                    UUID(request.ref.session_id),
+                    session_id,
                     UUID(request.message.message_id),
                     outcome,
                     has_receipts=adapter.capabilities.has_receipts,
                 )
             if aggregate is not None:
-                self.dispatcher.notify_soon(aggregate)
+                self.dispatcher.notify_within(aggregate, MOMENT_S)
 
         await self._persist(write)
         return True

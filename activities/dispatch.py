@@ -39,7 +39,10 @@ log = structlog.get_logger()
 QUEUE_LIMIT: Final = 5_000
 CONCURRENCY: Final = 16
 SEND_TIMEOUT_S: Final = 2.0
-GATHER_S: Final = 0.02
+MOMENT_S: Final = 0.005
+"""For what several transactions of one step write: the parts of a reply that end together."""
+UNTIL_SENT_S: Final = 0.2
+"""How long a recorded reply's events may wait for the outcome of its first attempt, to leave with it."""
 RETRIES_WHEN_LOCKED: Final = 5
 TASK_TIMEOUT: Final = timedelta(seconds=5)
 
@@ -60,11 +63,12 @@ def search_attributes(ref: SessionRef) -> TypedSearchAttributes:
 
 def _signal_argument(name: str, rows: Sequence[OutboxRow]) -> object:
     """Return one argument for all rows of one signal: what waits in a busy session is told in one call."""
+    told = [(orjson.loads(row.data), row.trace_id) for row in rows]
     if name == "message_received":
-        return [Arrival(r.data["arrival_no"], r.data["order_key"], r.data["message_id"], r.trace_id) for r in rows]
+        return [Arrival(data["arrival_no"], data["order_key"], data["message_id"], trace) for data, trace in told]
     if name == "deliver_recorded":
-        return [Recorded(r.data["message_id"], r.data["generation"], r.trace_id) for r in rows]
-    return max(int(row.data["version"]) for row in rows)
+        return [Recorded(data["message_id"], data["generation"], trace) for data, trace in told]
+    return max(int(data["version"]) for data, _ in told)
 
 
 class Dispatcher:
@@ -79,7 +83,7 @@ class Dispatcher:
         self._task_queue = task_queue
         self._queue: asyncio.Queue[Aggregate] = asyncio.Queue(QUEUE_LIMIT)
         self._queued: set[Aggregate] = set()
-        self._soon: set[Aggregate] = set()
+        self._timers: dict[Aggregate, asyncio.TimerHandle] = {}
         self._workers: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -88,6 +92,8 @@ class Dispatcher:
 
     async def close(self) -> None:
         """Stop at once: what is left is in the outbox."""
+        for timer in self._timers.values():
+            timer.cancel()
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
@@ -99,14 +105,21 @@ class Dispatcher:
         self._queued.add(aggregate)
         self._queue.put_nowait(aggregate)
 
-    def notify_soon(self, aggregate: Aggregate) -> None:
-        """Say that an aggregate has events and no signal: they wait a moment for those that are about to follow."""
-        if aggregate not in self._soon:
-            self._soon.add(aggregate)
-            asyncio.get_running_loop().call_later(GATHER_S, self._now, aggregate)
+    def notify_within(self, aggregate: Aggregate, seconds: float) -> None:
+        """Say that an aggregate has events and no signal: they may wait for those that are about to follow.
+
+        The earliest of several such calls counts, so that what belongs together leaves together.
+        """
+        loop = asyncio.get_running_loop()
+        timer = self._timers.get(aggregate)
+        if timer is not None:
+            if timer.when() <= loop.time() + seconds:
+                return
+            timer.cancel()
+        self._timers[aggregate] = loop.call_later(seconds, self._now, aggregate)
 
     def _now(self, aggregate: Aggregate) -> None:
-        self._soon.discard(aggregate)
+        self._timers.pop(aggregate, None)
         self.notify(aggregate)
 
     async def _work(self) -> None:
@@ -132,8 +145,7 @@ class Dispatcher:
         return 0
 
     async def _carry(self, aggregate: Aggregate) -> int | None:
-        async with self._db.account(aggregate.account_id) as conn:
-            rows = await outbox.claim(conn, aggregate)
+        async with outbox.taken(self._db, aggregate) as rows:
             if not rows:
                 return None if rows is None else 0
             try:
@@ -141,7 +153,6 @@ class Dispatcher:
                     await self._send(aggregate, rows)
             except TimeoutError as error:
                 raise DispatchError("Temporal or Redis took too long") from error
-            await outbox.delete(conn, [row.id for row in rows])
             return len(rows)
 
     async def _send(self, aggregate: Aggregate, rows: Sequence[OutboxRow]) -> None:
@@ -157,7 +168,7 @@ class Dispatcher:
             raise DispatchError(str(failures[0]) or type(failures[0]).__name__) from failures[0]
 
     async def _publish(self, rows: Sequence[OutboxRow]) -> None:
-        items = [Publication(stream, str(row.id), orjson.dumps(row.data)) for row in rows for stream in row.streams]
+        items = [Publication(stream, str(row.id), row.data.encode()) for row in rows for stream in row.streams]
         for item in items:
             if len(item.payload) > MAX_EVENT_BYTES:
                 # Kept back for ever it would hold up the stream; its readers find the state over REST.
@@ -170,7 +181,7 @@ class Dispatcher:
             raise DispatchError("Temporal is not connected")
         for name, group in groupby(rows, key=attrgetter("name")):
             same = list(group)
-            data = same[0].data
+            data = orjson.loads(same[0].data)
             ref = SessionRef(str(aggregate.account_id), data["session_id"], data["channel_id"], data["platform"])
             await client.start_workflow(
                 SESSION_WORKFLOW,

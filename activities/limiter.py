@@ -23,6 +23,10 @@ class SendLimiter:
         self._redis = redis
         self._own: dict[UUID, float] = {}
 
+    def waits_here(self, channel_id: UUID) -> bool:
+        """Whether this process knows that a channel's bot must be silent; others' waits are on the channel's row."""
+        return self._own.get(channel_id, 0.0) > time.monotonic()
+
     async def wait_s(self, channel_id: UUID) -> float:
         """Return how many seconds a channel's bot must still be silent; 0 when it may send."""
         own = self._own.get(channel_id, 0.0) - time.monotonic()

@@ -113,6 +113,7 @@ async def send_as_operator(
         rendered = desk.platforms.get(session.platform).render(text)
         view, aggregate = await operator_messages.record_operator_message(
             conn,
+            caller.account_id,
             Outgoing(
                 session_id=session_id,
                 content=text,

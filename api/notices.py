@@ -40,7 +40,7 @@ async def tell_waiting(
             async with db.account(aggregate.account_id) as conn:
                 await outbound.owner_of(conn, session_id)
                 out = Outgoing(session_id, NOTICE, parts, trace_id, signal=True)
-                _, written = await outbound.record(conn, out)
+                _, written = await outbound.record(conn, aggregate.account_id, out)
         except UnavailableError:
             log.warning("notice.not_stored", aggregate=aggregate.name)
             continue

@@ -16,7 +16,6 @@ from typing import Final
 import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.channels import ChannelDesk
 from activities.dispatch import Dispatcher
@@ -25,7 +24,7 @@ from api.arrival_limit import ArrivalLimit
 from api.failures import Failures
 from api.notices import tell_waiting
 from db import ingest
-from db.channels import ChannelRow, open_channel
+from db.channels import ChannelRow, find_channel
 from db.ingest import Ingested, NothingNewError, RawWebhook
 from db.session import Database
 from domain.errors import NotFoundError, PayloadError, PayloadTooLargeError, RateLimitedError, SignatureError
@@ -53,21 +52,19 @@ class WebhookDesk:
     async def receive(self, token: str, request: WebhookRequest) -> tuple[Response, str]:
         """Store a webhook and return its answer with the trace id. Raises the refusals of domain/errors."""
         trace_id = secrets.token_hex(8)
+        channel = await find_channel(self.db, token)
+        if channel is None:
+            raise NotFoundError("No such webhook")
+        adapter, context = self.channels.open(channel)
+        if len(request.body) > adapter.capabilities.webhook_max_bytes:
+            raise PayloadTooLargeError("The body is larger than this platform ever sends")
+        adapter.verify(request, context, time.time())
+        parsed = _parse(adapter, request, context)
+        if isinstance(parsed, ParsedWebhook) and parsed.reply is not None:
+            reply = parsed.reply
+            return Response(reply.body, reply.status, media_type=reply.content_type), trace_id
         try:
-            async with self.db.open() as conn:
-                channel = await open_channel(conn, token)
-                if channel is None:
-                    raise NotFoundError("No such webhook")
-                adapter, context = self.channels.open(channel)
-                if len(request.body) > adapter.capabilities.webhook_max_bytes:
-                    raise PayloadTooLargeError("The body is larger than this platform ever sends")
-                adapter.verify(request, context, time.time())
-                parsed = _parse(adapter, request, context)
-                if isinstance(parsed, ParsedWebhook) and parsed.reply is not None:
-                    reply = parsed.reply
-                    return Response(reply.body, reply.status, media_type=reply.content_type), trace_id
-                raw = RawWebhook(request.body, request.headers, trace_id)
-                ingested, deferred = await self._store(conn, channel, raw, parsed)
+            ingested, deferred = await self._store(channel, RawWebhook(request.body, request.headers, trace_id), parsed)
         except NothingNewError:
             return _stored(0), trace_id
         for aggregate in ingested.aggregates:
@@ -78,15 +75,14 @@ class WebhookDesk:
             )
         return _stored(ingested.fresh), trace_id
 
-    async def _store(
-        self, conn: AsyncConnection, channel: ChannelRow, raw: RawWebhook, parsed: ParsedWebhook | str
-    ) -> tuple[Ingested, bool]:
+    async def _store(self, channel: ChannelRow, raw: RawWebhook, parsed: ParsedWebhook | str) -> tuple[Ingested, bool]:
         if isinstance(parsed, str):
-            return await ingest.quarantine(conn, channel, raw, parsed), False
+            async with self.db.account(channel.account_id) as conn:
+                return await ingest.quarantine(conn, channel, raw, parsed), False
         until = None
         if any(event.ignored is None for event in parsed.events):
             until = await self.limit.place(channel.id, channel.rate_limit_per_minute)
-        return await ingest.record_inbound(conn, channel, raw, parsed.events, deferred_until=until), until is not None
+        return await ingest.store(self.db, channel, raw, parsed.events, deferred_until=until), until is not None
 
 
 def _stored(fresh: int) -> Response:

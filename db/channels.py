@@ -12,6 +12,7 @@ from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.session import Database
 from db.tables import chat_channels
 from domain.channel import ChannelStatus
 from domain.errors import NotFoundError
@@ -20,9 +21,7 @@ _COLUMNS: Final = (
     "id, account_id, platform, name, status, webhook_token, rate_limit_per_minute, configuration, credentials,"
     " identity, default_agent_id, send_paused_until, version"
 )
-_OPEN: Final = text(f"SELECT {_COLUMNS} FROM open_channel(:token_hash)").columns(  # noqa: S608 - constant columns
-    configuration=JSONB, identity=JSONB
-)
+_FIND: Final = f"SELECT {_COLUMNS} FROM open_channel($1)"  # noqa: S608 - constant columns
 _BY_ID: Final = text(f"SELECT {_COLUMNS} FROM chat_channels WHERE id = :id").columns(  # noqa: S608 - constant columns
     configuration=JSONB, identity=JSONB
 )
@@ -56,10 +55,10 @@ def _row(found: Row[Any]) -> ChannelRow:
     return ChannelRow(*found)
 
 
-async def open_channel(conn: AsyncConnection, token: str) -> ChannelRow | None:
-    """Find a channel by webhook token and enter its account, in one round trip; None for an unknown token."""
-    found = (await conn.execute(_OPEN, {"token_hash": token_hash(token)})).one_or_none()
-    return None if found is None else _row(found)
+async def find_channel(db: Database, token: str) -> ChannelRow | None:
+    """Find a channel by webhook token, in one round trip and without a transaction; None for an unknown token."""
+    found = await db.call(_FIND, token_hash(token))
+    return None if found is None else ChannelRow(*found)
 
 
 async def load_channel(conn: AsyncConnection, channel_id: UUID) -> ChannelRow:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -19,6 +19,7 @@ from db import parts
 from db.channels import ChannelRow
 from db.outbox import Aggregate
 from db.receipts import apply_parked
+from db.session import Database
 from domain.message import PartStatus
 
 _LOAD: Final = text(
@@ -38,6 +39,14 @@ _LOAD: Final = text(
     FOR NO KEY UPDATE OF s
     """
 ).columns(reply_to=JSONB, configuration=JSONB, identity=JSONB)
+_CLAIM_PART: Final = """
+    SELECT part_id, part_no, body, plain, as_plain, nonce, attempts, first_attempt_at, is_last, at, reply_to,
+        (channel).id, (channel).account_id, (channel).platform, (channel).name, (channel).status,
+        (channel).webhook_token, (channel).rate_limit_per_minute, (channel).configuration, (channel).credentials,
+        (channel).identity, (channel).default_agent_id, (channel).send_paused_until, (channel).version
+    FROM flow.claim_part($1, $2, $3, $4, $5)
+"""
+_SETTLE: Final = "SELECT flow.settle_part($1, $2, $3, $4, $5, $6, $7)"
 _CLAIM: Final = text(
     """
     UPDATE message_deliveries SET status = 'attempting', claim_id = :claim_id, attempts = attempts + 1,
@@ -161,11 +170,37 @@ async def load(conn: AsyncConnection, message_id: UUID, generation: int) -> Outg
     return Outgoing(found, channel, first.reply_to, first.at, _barred(first))
 
 
-async def claim(conn: AsyncConnection, part_id: UUID, hold_s: float) -> UUID:
-    """Take a part for sending, under the session's lock. Returns the claim's id."""
-    claim_id = uuid4()
+async def claim(conn: AsyncConnection, part_id: UUID, claim_id: UUID, hold_s: float) -> None:
+    """Take a part for sending, under the session's lock."""
     await conn.execute(_CLAIM, {"id": part_id, "claim_id": claim_id, "claim_s": hold_s})
-    return claim_id
+
+
+async def claim_plainly(
+    db: Database, account_id: UUID, message: tuple[UUID, int], claim_id: UUID, hold_s: float
+) -> tuple[Outgoing, bool] | None:
+    """Claim the next part of (message, generation) in one round trip, in the plain case: nothing waits or failed.
+
+    Returns the message with that part alone, and whether it is the last one; None in every other case, which `load`,
+    a decision and `claim` settle. Idempotent by `claim_id`. Raises UnavailableError.
+    """
+    row = await db.call(_CLAIM_PART, account_id, *message, claim_id, hold_s)
+    if row is None:
+        return None
+    part = PartRow(
+        row["part_id"],
+        row["part_no"],
+        PartStatus.QUEUED,
+        row["body"],
+        row["plain"],
+        row["as_plain"],
+        row["nonce"],
+        row["attempts"],
+        claim_id,
+        None,
+        row["first_attempt_at"],
+        None,
+    )
+    return Outgoing((part,), ChannelRow(*tuple(row)[11:]), row["reply_to"], row["at"], None), row["is_last"]
 
 
 async def requeue(
@@ -217,6 +252,17 @@ class Outcome:
     error: tuple[str, str] | None = None
 
 
+async def settle_plainly(db: Database, account_id: UUID, outcome: Outcome) -> bool:
+    """Write how a part ended in one round trip; False where the claim is lost or an early receipt waits: see `settle`.
+
+    Idempotent by claim. Raises UnavailableError.
+    """
+    code, reason = outcome.error or (None, None)
+    arguments = (outcome.part_id, outcome.claim_id, outcome.status.value, outcome.platform_message_id, code, reason)
+    row = await db.call(_SETTLE, account_id, *arguments)
+    return bool(row and row[0])
+
+
 async def settle(
     conn: AsyncConnection,
     channel: ChannelRow,
@@ -227,7 +273,7 @@ async def settle(
     has_receipts: bool,
 ) -> Aggregate | None:
     """Write how a part ended and tell the readers; None when the claim was not ours any more."""
-    lock = await parts.lock_session(conn, session_id)
+    version, _ = await parts.lock_session(conn, session_id)
     written = await parts.settle_part(
         conn,
         outcome.part_id,
@@ -240,10 +286,10 @@ async def settle(
         return None
     if has_receipts and outcome.platform_message_id is not None:
         await apply_parked(conn, channel.id, outcome.part_id, outcome.platform_message_id)
-    return await parts.publish_message(conn, channel.account_id, session_id, message_id, lock)
+    return await parts.publish_message(conn, channel.account_id, session_id, message_id, version)
 
 
 async def publish(conn: AsyncConnection, account_id: UUID, session_id: UUID, message_id: UUID) -> Aggregate:
     """Tell the readers how a message stands."""
-    lock = await parts.lock_session(conn, session_id)
-    return await parts.publish_message(conn, account_id, session_id, message_id, lock)
+    version, _ = await parts.lock_session(conn, session_id)
+    return await parts.publish_message(conn, account_id, session_id, message_id, version)

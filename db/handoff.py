@@ -17,19 +17,8 @@ _MARK: Final = text(
     WHERE id = :session_id
     """
 )
-_HAND_OVER: Final = text(
-    """
-    UPDATE chat_sessions SET owner = 'human', owner_version = owner_version + 1, version = version + 1
-    WHERE id = :session_id AND owner = 'ai' AND user_metadata ? 'needs_human'
-    """
-)
 
 
 async def hand_to_human(conn: AsyncConnection, session_id: UUID, reason: str) -> None:
-    """Mark a session as waiting for a human. Ownership moves with `complete_handoff`, once the closing words are sent."""
+    """Mark a session as waiting for a human. Ownership moves when the closing words are recorded."""
     await conn.execute(_MARK, {"session_id": session_id, "reason": reason[:500]})
-
-
-async def complete_handoff(conn: AsyncConnection, session_id: UUID) -> None:
-    """Move a session that waits for a human into human hands: the agent answers no further message in it."""
-    await conn.execute(_HAND_OVER, {"session_id": session_id})

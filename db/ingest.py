@@ -2,8 +2,7 @@
 
 Nothing else may answer 2xx for a webhook (NO-LOSS-IN). The unique (channel_id, dedup_key) and the counters on locked
 parent rows do the work of ONCE-IN; a repeat finds its keys taken and changes nothing. Called by api/webhooks.py and
-by the connectors. The statements are built once, and each event costs two round trips, because this is the path
-that platforms wait on.
+by the connectors. This is the path that platforms wait on: a webhook with one message costs one round trip.
 """
 
 from __future__ import annotations
@@ -14,17 +13,19 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+import asyncpg
 import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import channel_status, outbox
-from db.arrivals import ArrivingItem, record_message
+from db.arrivals import ArrivingItem, message_json, record_message
 from db.channels import ChannelRow
 from db.edits import apply_edit
 from db.outbox import Aggregate
 from db.receipts import apply_receipt
 from db.rows import preview
+from db.session import Database
 from domain.channel import ChannelStatus
 from domain.events import WebhookQuarantined
 from domain.message import TURN_KINDS, EventKind, InboundEvent
@@ -59,6 +60,8 @@ _RECORD: Final = text(
     FROM delivery
     """
 )
+_INGEST_MESSAGE: Final = "SELECT flow.ingest_message($1, $2, $3, $4, $5, $6)"
+_STORED_BEFORE: Final = "PN001"
 _KNOWN: Final = text("SELECT 1 FROM chat_sessions WHERE channel_id = :channel_id AND session_key = :session_key")
 _IGNORE: Final = text("UPDATE inbound_events SET state = 'ignored', reason = :reason WHERE id = :id")
 _BUMP_CHANNEL: Final = text("UPDATE chat_channels SET version = version + 1 WHERE id = :id RETURNING version")
@@ -120,17 +123,20 @@ def _item_row(item: Item) -> dict[str, object]:
     }
 
 
+def _kept(headers: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    return {name: list(headers[name]) for name in _KEPT_HEADERS if name in headers}
+
+
 async def _store(
     conn: AsyncConnection, channel: ChannelRow, raw: RawWebhook, items: Sequence[Item], reason: str | None
 ) -> Any:
     delivery_id = uuid4()
-    headers = {name: list(raw.headers[name]) for name in _KEPT_HEADERS if name in raw.headers}
     stored = await conn.execute(
         _RECORD,
         {
             "delivery_id": delivery_id,
             "channel_id": channel.id,
-            "headers": orjson.dumps(headers).decode(),
+            "headers": orjson.dumps(_kept(raw.headers)).decode(),
             "body": raw.body,
             "outcome": "quarantined" if reason else "recorded",
             "reason": reason,
@@ -158,6 +164,50 @@ async def quarantine(conn: AsyncConnection, channel: ChannelRow, raw: RawWebhook
     )
     await outbox.write(conn, aggregate, version, [outbox.event_row(event)], raw.trace_id)
     return Ingested(fresh=1, aggregates=(aggregate,))
+
+
+async def store(
+    db: Database,
+    channel: ChannelRow,
+    raw: RawWebhook,
+    events: Sequence[InboundEvent],
+    *,
+    deferred_until: datetime | None = None,
+) -> Ingested:
+    """Store a parsed webhook in a transaction of its own. As `record_inbound`; raises UnavailableError too."""
+    if len(events) == 1 and _is_plain(events[0]):
+        return await _store_message(db, channel, raw, events[0], deferred_until)
+    async with db.account(channel.account_id) as conn:
+        return await record_inbound(conn, channel, raw, events, deferred_until=deferred_until)
+
+
+def _is_plain(event: InboundEvent) -> bool:
+    """Whether an item is a message and nothing else happens with it."""
+    conditions = event.metadata.get("only_in_known_session") or event.metadata.get("lifecycle")
+    return event.kind in TURN_KINDS and event.ignored is None and not conditions
+
+
+async def _store_message(
+    db: Database, channel: ChannelRow, raw: RawWebhook, event: InboundEvent, deferred_until: datetime | None
+) -> Ingested:
+    hook = {"headers": _kept(raw.headers), "trace_id": raw.trace_id}
+    item = {
+        "dedup_key": storable(event.dedup_key),
+        "kind": event.kind.value,
+        "raw_index": event.raw_index,
+        "target": event.target_message_id,
+    }
+    message = message_json(channel, event, deferred_until)
+    try:
+        row = await db.call(_INGEST_MESSAGE, channel.account_id, channel.id, hook, raw.body, item, message)
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == _STORED_BEFORE:
+            raise NothingNewError from error
+        raise
+    session_id: UUID | None = row[0] if row else None
+    if session_id is None:
+        raise NothingNewError
+    return Ingested(1, (outbox.session_aggregate(channel.account_id, session_id),))
 
 
 async def record_inbound(

@@ -1,7 +1,7 @@
 """Bring a database to the current schema. Called by `powernode migrate`, the compose file's migrate job and tests.
 
 Runs as the owner of the tables; the processes themselves connect as the app role, to which row-level security
-applies. Safe to run twice and from two places at once: an advisory lock makes the second wait and find nothing to do.
+applies. The functions of the hot path are replaced every time. Safe to run twice and from two places at once: an advisory lock makes the second wait and find nothing to do.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Final
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from db import functions
 from db.session import async_url
 
 _FOLDER: Final = Path(__file__).parent / "migrations"
@@ -43,11 +44,25 @@ def _downgrade(connection: Connection, app_role: str) -> None:
     command.downgrade(config, "base")
 
 
+async def _script(conn: AsyncConnection, script: str) -> None:
+    """Run several statements at once, inside the open transaction, as only the driver can."""
+    raw = await conn.get_raw_connection()
+    driver = raw.driver_connection
+    assert driver is not None
+    await driver.execute(script)
+
+
 async def _run(owner_url: str, app_role: str, *, down: bool) -> None:
     engine = create_async_engine(async_url(owner_url), poolclass=NullPool)
+    quoted = engine.dialect.identifier_preparer.quote(app_role)
     try:
         async with engine.begin() as conn:
-            await conn.run_sync(_downgrade if down else _upgrade, app_role)
+            if down:
+                await _script(conn, functions.REMOVE_SCRIPT)
+                await conn.run_sync(_downgrade, app_role)
+            else:
+                await conn.run_sync(_upgrade, app_role)
+                await _script(conn, functions.install_script(quoted))
     finally:
         await engine.dispose()
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import heartbeats, outbox
+from db import functions, heartbeats, outbox
 from db.rows import mapping
 from db.session import Database
 
@@ -32,7 +32,7 @@ _STANDING: Final = text(
     ) parts
     """
 )
-_REVISION: Final = text("SELECT version_num FROM alembic_version")
+_REVISION: Final = text("SELECT version_num, flow.version() AS functions FROM alembic_version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,10 @@ class Standing:
 async def schema_is_current(conn: AsyncConnection) -> bool:
     """Whether the database has the schema that this code was written for."""
     try:
-        return (await conn.execute(_REVISION)).scalar_one_or_none() == HEAD
+        found = (await conn.execute(_REVISION)).one_or_none()
     except ProgrammingError:
         return False
+    return found is not None and (found.version_num, found.functions) == (HEAD, functions.fingerprint())
 
 
 async def read(db: Database) -> Status:

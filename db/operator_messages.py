@@ -41,7 +41,9 @@ _NEXT_GENERATION: Final = text(
 )
 
 
-async def record_operator_message(conn: AsyncConnection, out: Outgoing) -> tuple[MessageView, Aggregate | None]:
+async def record_operator_message(
+    conn: AsyncConnection, account_id: UUID, out: Outgoing
+) -> tuple[MessageView, Aggregate | None]:
     """Store what an operator answers; it is delivered in its order by the session's workflow.
 
     Idempotent by `client_id`: a repeat returns the first message and no aggregate. Raises NotFoundError,
@@ -56,7 +58,7 @@ async def record_operator_message(conn: AsyncConnection, out: Outgoing) -> tuple
         stored = await existing(conn, out)
         if stored is not None:
             return stored, None
-    return await record(conn, out)
+    return await record(conn, account_id, out)
 
 
 async def retry_message(conn: AsyncConnection, account_id: UUID, session_id: UUID, message_id: UUID) -> Aggregate:

@@ -7,17 +7,18 @@ because signals carry arrival numbers and events carry ids and versions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import orjson
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.session import Database
 from domain.events import Event
 
 SWEEP_AFTER: Final = timedelta(seconds=2)
@@ -29,15 +30,8 @@ _INSERT: Final = text(
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(kind text, name text, streams text[], data jsonb)
     """
 )
-_CLAIM: Final = text(
-    """
-    WITH mine AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(hashtextextended(:aggregate, 0)) AS locked)
-    SELECT o.id, o.kind, o.name, o.streams, o.data, o.trace_id, mine.locked
-    FROM mine LEFT JOIN outbox o ON mine.locked AND o.aggregate = :aggregate
-    ORDER BY o.aggregate_version, o.id LIMIT 200
-    """
-).columns(data=JSONB)
-_DELETE: Final = text("DELETE FROM outbox WHERE id = ANY(:ids)")
+_TAKE: Final = "SELECT id, kind, name, data, streams, trace_id FROM flow.outbox_take($1, $2)"
+_DONE: Final = "SELECT flow.outbox_done($1, $2, $3)"
 _WAITING: Final = text("SELECT account_id, aggregate FROM waiting_aggregates(:older_than, :at_most)")
 _BACKLOG: Final = text("SELECT waiting, oldest_age_s FROM outbox_backlog()")
 
@@ -57,13 +51,15 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """One thing to be carried out. kind `signal`: `name` is the workflow's signal; kind `event`: `data` is the payload."""
+    """One thing to be carried out. kind `signal`: `name` is the workflow's signal; kind `event`: `data`, JSON text, is
+    the payload.
+    """
 
     id: int
     kind: str
     name: str
+    data: str
     streams: list[str]
-    data: dict[str, Any]
     trace_id: str
 
 
@@ -102,21 +98,27 @@ async def write(
     )
 
 
-async def claim(conn: AsyncConnection, aggregate: Aggregate) -> list[OutboxRow] | None:
-    """Lock the aggregate until the transaction ends and return its rows in order; None when another has the lock."""
-    found = (await conn.execute(_CLAIM, {"aggregate": aggregate.name})).all()
-    if found and not found[0].locked:
-        return None
-    return [
-        OutboxRow(id=row.id, kind=row.kind, name=row.name, streams=row.streams, data=row.data, trace_id=row.trace_id)
-        for row in found
-        if row.id is not None
-    ]
+@asynccontextmanager
+async def taken(db: Database, aggregate: Aggregate) -> AsyncGenerator[list[OutboxRow] | None]:
+    """Take an aggregate's rows in order, up to 200, and delete them when the block ends well; None when another has them.
 
-
-async def delete(conn: AsyncConnection, ids: Sequence[int]) -> None:
-    """Delete rows that were carried out."""
-    await conn.execute(_DELETE, {"ids": list(ids)})
+    An error leaves the rows. The lock belongs to the connection, which is given up with it (flow.outbox_take).
+    """
+    async with db.connection() as conn:
+        done = False
+        try:
+            found = await conn.fetch(_TAKE, aggregate.account_id, aggregate.name)
+            if not found:
+                done = True
+                yield None
+                return
+            rows = [OutboxRow(*row) for row in found if row["id"] is not None]
+            yield rows
+            await conn.execute(_DONE, aggregate.account_id, aggregate.name, [row.id for row in rows])
+            done = True
+        finally:
+            if not done:
+                conn.terminate()
 
 
 async def waiting(conn: AsyncConnection, *, older_than: timedelta = SWEEP_AFTER, at_most: int = 500) -> list[Aggregate]:

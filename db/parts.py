@@ -22,29 +22,10 @@ from domain.views import MessageView
 _LOCK_SESSION: Final = text(
     "UPDATE chat_sessions SET version = version + 1 WHERE id = :id RETURNING version, now() AS at"
 )
-# The SQL twin of domain.message.message_status; a test holds the two together over all combinations.
-_SETTLE_MESSAGE: Final = text(
-    f"""
-    UPDATE chat_messages m SET version = m.version + 1, delivery_status = p.status,
-        sent_at = CASE WHEN p.status IN ('sent', 'delivered', 'read') THEN COALESCE(m.sent_at, now()) END,
-        delivered_at = CASE WHEN p.status IN ('delivered', 'read') THEN COALESCE(m.delivered_at, now()) END,
-        read_at = CASE WHEN p.status = 'read' THEN COALESCE(m.read_at, now()) END,
-        platform_message_id = COALESCE(m.platform_message_id, p.first_id)
-    FROM (
-        SELECT CASE
-            WHEN bool_or(d.status = 'dead') THEN 'failed'
-            WHEN bool_or(d.status IN ('queued', 'attempting', 'unknown')) THEN 'pending'
-            WHEN bool_or(d.status = 'sent') THEN 'sent'
-            WHEN bool_or(d.status = 'delivered') THEN 'delivered'
-            ELSE 'read' END AS status,
-            min(d.platform_message_id) FILTER (WHERE d.part_no = 1) AS first_id
-        FROM message_deliveries d JOIN chat_messages x ON x.id = d.message_id AND x.generation = d.generation
-        WHERE d.message_id = :message_id
-    ) p
-    WHERE m.id = :message_id
-    RETURNING {MESSAGE_COLUMNS}
-    """  # noqa: S608 - constant columns
-).columns(**MESSAGE_TYPES)
+_SETTLE_MESSAGE: Final = text(f"SELECT {MESSAGE_COLUMNS} FROM flow.settle_message(:message_id) m").columns(  # noqa: S608
+    **MESSAGE_TYPES
+)
+_PUBLISH: Final = text("SELECT flow.publish_message(app_account(), :message_id, :version)")
 _VIEW: Final = text(f"SELECT {MESSAGE_COLUMNS} FROM chat_messages m WHERE m.id = :message_id").columns(  # noqa: S608
     **MESSAGE_TYPES
 )
@@ -119,14 +100,11 @@ async def settle_message(conn: AsyncConnection, message_id: UUID) -> MessageView
 
 
 async def publish_message(
-    conn: AsyncConnection, account_id: UUID, session_id: UUID, message_id: UUID, lock: tuple[int, datetime]
+    conn: AsyncConnection, account_id: UUID, session_id: UUID, message_id: UUID, version: int
 ) -> Aggregate:
-    """Settle a message and leave its new view in the outbox, under a lock taken before. Returns the aggregate."""
-    version, at = lock
-    view = await settle_message(conn, message_id)
-    aggregate = outbox.session_aggregate(account_id, session_id)
-    await outbox.write(conn, aggregate, version, [status_event(view, at)], view.trace_id)
-    return aggregate
+    """Settle a message and leave its new view in the outbox, under a lock taken at `version`. Returns the aggregate."""
+    await conn.execute(_PUBLISH, {"message_id": message_id, "version": version})
+    return outbox.session_aggregate(account_id, session_id)
 
 
 async def find_by_platform_id(conn: AsyncConnection, channel_id: UUID, platform_message_id: str) -> Row[Any] | None:

@@ -35,11 +35,11 @@ async def apply_receipt(
     if found is None:
         await conn.execute(_MARK, {"id": event_row_id, "state": "parked", "reason": "earlier than the send's answer"})
         return None
-    lock = await parts.lock_session(conn, found.session_id)
+    version, _ = await parts.lock_session(conn, found.session_id)
     if not await _raise(conn, found.id, PartStatus(found.status), update.status, update.reason):
         await conn.execute(_MARK, {"id": event_row_id, "state": "ignored", "reason": "not newer than what we know"})
         return None
-    return await parts.publish_message(conn, channel.account_id, found.session_id, found.message_id, lock)
+    return await parts.publish_message(conn, channel.account_id, found.session_id, found.message_id, version)
 
 
 async def _raise(

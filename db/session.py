@@ -1,5 +1,7 @@
 """Connections: one pooled engine per process, transactions that know their account from the first round trip.
 
+The hot path has a second way in, `call`: one function, one round trip (see calls.py and functions/).
+
 Row-level security looks at `app.account_id`; it is set for the transaction only, so that a pooled connection never
 carries one account into another's request. Called by api and activities; nothing else opens a connection.
 """
@@ -18,25 +20,15 @@ import orjson
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from db.calls import SERVER_SETTINGS, Calls, Connection, Record
 from domain.errors import UnavailableError
 
 AccountId = NewType("AccountId", UUID)
 
 _entering: Final[ContextVar[UUID | None]] = ContextVar("entering", default=None)
+_AWAY: Final = "The database does not answer; try again shortly"
 _CONNECTION_LOST: Final = ("08", "57P", "53")
 """SQLSTATE classes that mean the server is away or full: connection, operator intervention, resources."""
-
-
-_SERVER_SETTINGS: Final = {
-    "application_name": "powernode",
-    "jit": "off",
-    # Every statement here is written once and finds its rows by an index. Planned once per connection, often while
-    # the tables are still empty, it must not settle for reading whole tables.
-    "plan_cache_mode": "force_generic_plan",
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-}
 
 
 class _Connection(asyncpg.Connection):
@@ -62,8 +54,10 @@ def _dumps(value: object) -> str:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether the error says that Postgres cannot be reached just now, as opposed to having refused a statement."""
-    if isinstance(error, OSError | TimeoutError):
+    if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError):
         return True
+    if isinstance(error, asyncpg.PostgresError):
+        return str(error.sqlstate).startswith(_CONNECTION_LOST)
     if not isinstance(error, DBAPIError):
         return False
     if error.connection_invalidated or isinstance(error, InterfaceError):
@@ -78,6 +72,7 @@ class Database:
     """The engine of one process. Every way in is a transaction, committed when its block ends without an error."""
 
     def __init__(self, url: str, *, pool_size: int = 12, max_overflow: int = 0) -> None:
+        self._calls = Calls(url, size=pool_size)
         self._engine: AsyncEngine = create_async_engine(
             async_url(url),
             pool_size=pool_size,
@@ -93,7 +88,7 @@ class Database:
                 "connection_class": _Connection,
                 "timeout": 5,
                 "command_timeout": 15,
-                "server_settings": _SERVER_SETTINGS,
+                "server_settings": SERVER_SETTINGS,
             },
         )
 
@@ -114,11 +109,32 @@ class Database:
                 yield conn
         except Exception as error:
             if is_unavailable(error):
-                raise UnavailableError("The database does not answer; try again shortly") from error
+                raise UnavailableError(_AWAY) from error
             raise
         finally:
             _entering.set(outer)
 
+    async def call(self, statement: str, *arguments: object) -> Record | None:
+        """Call a function of `flow` and return its row. Raises UnavailableError; other driver errors as they are."""
+        try:
+            return await self._calls.call(statement, *arguments)
+        except Exception as error:
+            if is_unavailable(error):
+                raise UnavailableError(_AWAY) from error
+            raise
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncGenerator[Connection]:
+        """Hold one driver connection for several calls. Raises UnavailableError."""
+        try:
+            async with self._calls.connection() as conn:
+                yield conn
+        except Exception as error:
+            if is_unavailable(error):
+                raise UnavailableError(_AWAY) from error
+            raise
+
     async def close(self) -> None:
         """Close all pooled connections."""
+        await self._calls.close()
         await self._engine.dispose()

@@ -6,65 +6,22 @@ activities/agent.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.session import Database
 from domain.agent import ChatMessage, Role
 from domain.sanitize import USER_END, USER_START, strip_markers
 from domain.session import CONTEXT_MESSAGES
 
-_BEGIN: Final = text(
-    """
-    WITH s AS (
-        SELECT s.id, s.owner, s.status, s.ai_conversation_id, COALESCE(s.assigned_agent_id, c.default_agent_id) AS agent_id,
-            c.configuration
-        FROM chat_sessions s JOIN chat_channels c ON c.id = s.channel_id WHERE s.id = :session_id
-    ), t AS (
-        INSERT INTO turns AS t (id, account_id, conversation_id, session_id, agent_id, message_ids, trace_id)
-        SELECT :turn_id, app_account(), s.ai_conversation_id, s.id, s.agent_id, :message_ids, :trace_id FROM s
-        ON CONFLICT (id) DO UPDATE SET trace_id = t.trace_id RETURNING t.status
-    )
-    SELECT s.owner, s.status AS session_status, s.ai_conversation_id, s.configuration, t.status AS turn_status,
-        c.conversation_id AS public_id, a.id AS agent_id, a.name, a.provider, a.model, a.system_prompt, a.tools,
-        a.settings, a.status AS agent_status
-    FROM s CROSS JOIN t JOIN ai_conversations c ON c.id = s.ai_conversation_id
-    LEFT JOIN ai_agents a ON a.id = s.agent_id
-    """
-).columns(settings=JSONB, configuration=JSONB)
-_STEPS: Final = text(
-    "SELECT step, kind, name, request, response, input_tokens, output_tokens FROM turn_steps"
-    " WHERE turn_id = :turn_id ORDER BY step"
-).columns(request=JSONB, response=JSONB)
-_SAVE: Final = text(
-    """
-    INSERT INTO turn_steps (account_id, turn_id, step, kind, name, request, response, input_tokens, output_tokens)
-    VALUES (app_account(), :turn_id, :step, :kind, :name, CAST(:request AS jsonb), CAST(:response AS jsonb),
-        :input_tokens, :output_tokens)
-    ON CONFLICT (turn_id, step) DO NOTHING RETURNING step
-    """
-)
-# What an earlier turn answered (or nobody will) comes before what this turn answers; a message that still waits for
-# its own turn is not shown yet.
-_CONTEXT: Final = text(
-    """
-    SELECT x.role, x.content FROM (
-        (SELECT 0 AS now, a.role, a.content, a.sequence_number AS position, '' AS order_key FROM ai_messages a
-         WHERE a.conversation_id = :conversation_id AND a.deleted_at IS NULL AND a.role IN ('user', 'assistant')
-           AND NOT EXISTS (
-               SELECT 1 FROM chat_messages m WHERE m.ai_message_id = a.id AND m.direction = 'inbound'
-                 AND (m.handled_at IS NULL OR m.id = ANY(:message_ids)))
-         ORDER BY a.sequence_number DESC LIMIT :limit)
-        UNION ALL
-        SELECT 1, 'user', m.content, m.arrival_no, m.order_key FROM chat_messages m WHERE m.id = ANY(:message_ids)
-    ) x ORDER BY x.now, x.order_key, x.position
-    """
-)
+_BEGIN: Final = "SELECT flow.begin_turn($1, $2, $3, $4, $5, $6, $7)"
+_STEPS: Final = "SELECT flow.load_steps($1, $2)"
+_SAVE: Final = "SELECT flow.save_step($1, $2, $3)"
 _FINISH: Final = text(
     "UPDATE turns SET status = :status, reason = :reason, finished_at = now() WHERE id = :turn_id AND status = 'running'"
 )
@@ -84,14 +41,14 @@ class AgentRow:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenTurn:
-    """A turn that may go on. `agent` is None, or `skip` gives the reason, when there is nothing to be answered by AI."""
+class Wanted:
+    """Which turn to open, for what. `with_steps`: it may have been begun before."""
 
-    conversation_id: UUID
-    public_id: str
-    agent: AgentRow | None
-    configuration: dict[str, Any]
-    skip: str | None
+    turn_id: UUID
+    session_id: UUID
+    message_ids: list[UUID]
+    trace_id: str
+    with_steps: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,57 +64,84 @@ class StepRow:
     output_tokens: int = 0
 
 
-def _skip_reason(row: Any) -> str | None:
-    if row.turn_status != "running":
-        return f"the turn is {row.turn_status}"
-    if row.owner != "ai":
+@dataclass(frozen=True, slots=True)
+class OpenTurn:
+    """A turn that may go on. `agent` is None, or `skip` gives the reason, when there is nothing to be answered by AI.
+
+    `said`: (role, content) of what the agent is shown, oldest first, what is to be answered last; `steps`: the turn's own
+    earlier steps, when they were asked for.
+    """
+
+    public_id: str
+    agent: AgentRow | None
+    configuration: dict[str, Any]
+    skip: str | None
+    said: list[tuple[str, str]]
+    steps: list[StepRow]
+
+
+def _skip_reason(found: dict[str, Any]) -> str | None:
+    agent = found["agent"]
+    if found["turn_status"] != "running":
+        return f"the turn is {found['turn_status']}"
+    if found["owner"] != "ai":
         return "a human has the session"
-    if row.session_status == "blocked":
+    if found["session_status"] == "blocked":
         return "the session is blocked"
-    if row.agent_id is None or row.agent_status != "active":
+    if agent is None or agent["status"] != "active":
         return "no active agent is assigned"
     return None
 
 
-async def begin(
-    conn: AsyncConnection, turn_id: UUID, session_id: UUID, message_ids: list[UUID], trace_id: str
-) -> OpenTurn:
-    """Open a turn, or find it again. Idempotent by `turn_id`."""
-    row = (
-        await conn.execute(
-            _BEGIN,
-            {"turn_id": turn_id, "session_id": session_id, "message_ids": message_ids, "trace_id": trace_id},
-        )
-    ).one()
-    agent = None
-    if row.agent_id is not None:
-        agent = AgentRow(
-            row.agent_id, row.name, row.provider, row.model, row.system_prompt, tuple(row.tools), row.settings
-        )
-    return OpenTurn(row.ai_conversation_id, row.public_id, agent, row.configuration, _skip_reason(row))
-
-
-async def load_steps(conn: AsyncConnection, turn_id: UUID) -> list[StepRow]:
-    """Return a turn's steps in order."""
-    return [StepRow(*row) for row in await conn.execute(_STEPS, {"turn_id": turn_id})]
-
-
-async def save_step(conn: AsyncConnection, turn_id: UUID, step: StepRow) -> bool:
-    """Store a step; False when it was stored before, which then stands."""
-    saved = await conn.execute(
-        _SAVE,
-        {
-            "turn_id": turn_id,
-            "step": step.step,
-            "kind": step.kind,
-            "name": step.name,
-            "request": orjson.dumps(step.request).decode(),
-            "response": orjson.dumps(step.response).decode(),
-            "input_tokens": step.input_tokens,
-            "output_tokens": step.output_tokens,
-        },
+def _agent(found: dict[str, Any]) -> AgentRow:
+    return AgentRow(
+        UUID(found["id"]),
+        found["name"],
+        found["provider"],
+        found["model"],
+        found["system_prompt"],
+        tuple(found["tools"]),
+        found["settings"],
     )
-    return saved.one_or_none() is not None
+
+
+async def begin(db: Database, account_id: UUID, wanted: Wanted) -> OpenTurn:
+    """Open a turn, or find it again, with all that its next model request needs. Idempotent by `turn_id`."""
+    row = await db.call(
+        _BEGIN,
+        account_id,
+        wanted.turn_id,
+        wanted.session_id,
+        wanted.message_ids,
+        wanted.trace_id,
+        wanted.with_steps,
+        CONTEXT_MESSAGES,
+    )
+    found: dict[str, Any] | None = row[0] if row else None
+    if found is None:
+        return OpenTurn("", None, {}, "the session is gone", [], [])
+    return OpenTurn(
+        found["public_id"],
+        _agent(found["agent"]) if found["agent"] else None,
+        found["configuration"],
+        _skip_reason(found),
+        [(role, content) for role, content in found["context"]],
+        [StepRow(*step) for step in found["steps"]],
+    )
+
+
+async def load_steps(db: Database, account_id: UUID, turn_id: UUID) -> list[StepRow]:
+    """Return a turn's steps in order."""
+    row = await db.call(_STEPS, account_id, turn_id)
+    return [StepRow(*step) for step in row[0]] if row else []
+
+
+async def save_step(db: Database, account_id: UUID, turn_id: UUID, step: StepRow) -> StepRow:
+    """Store a step and return what stands: the one that was stored before, if there is one."""
+    saved = await db.call(_SAVE, account_id, turn_id, asdict(step))
+    if saved is not None and saved[0]:
+        return step
+    return next(one for one in await load_steps(db, account_id, turn_id) if one.step == step.step)
 
 
 async def finish(conn: AsyncConnection, turn_id: UUID, status: str, reason: str | None = None) -> None:
@@ -171,16 +155,11 @@ def wrap_user_text(content: str, nonce: str) -> str:
     return f"{start} {nonce}]\n{strip_markers(content).strip()}\n{end} {nonce}]"
 
 
-async def load_context(
-    conn: AsyncConnection, conversation_id: UUID, message_ids: list[UUID], nonce: str
-) -> list[ChatMessage]:
-    """Return what the agent is shown: the newest messages, oldest first, the ones to be answered last."""
-    found = await conn.execute(
-        _CONTEXT, {"conversation_id": conversation_id, "message_ids": message_ids, "limit": CONTEXT_MESSAGES}
-    )
+def shown(said: Sequence[tuple[str, str]], nonce: str) -> list[ChatMessage]:
+    """Return what the agent is shown, with what people wrote wrapped."""
     return [
-        ChatMessage(Role.USER, wrap_user_text(row.content, nonce))
-        if row.role == "user"
-        else ChatMessage(Role.ASSISTANT, row.content)
-        for row in found
+        ChatMessage(Role.USER, wrap_user_text(content, nonce))
+        if role == "user"
+        else ChatMessage(Role.ASSISTANT, content)
+        for role, content in said
     ]

@@ -1,9 +1,10 @@
 """The small dataclasses of ids that cross Temporal, and the names by which workflows are known.
 
 No message, prompt or model text is ever in one of these (ruling 23): bodies stay in Postgres, histories stay readable.
-"""
 
-from __future__ import annotations
+Annotations are evaluated here, unlike elsewhere: the SDK resolves a dataclass's type hints with every payload that it
+decodes, and names kept as strings would be compiled again each time.
+"""
 
 from dataclasses import dataclass, field
 from typing import Final

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from db.tables.base import account, json_column, metadata, moment, one_of, owned, status_column, uuid_key
+from db.tables.base import account, json_column, metadata, moment, one_of, owned, status_column, tenant_key, uuid_key
 from domain.channel import ChannelStatus
 from domain.message import DeliveryStatus, Direction, EventKind, MessageType, PartStatus
 from domain.session import Owner, SessionStatus
@@ -53,7 +53,7 @@ chat_channels = Table(
     CheckConstraint("rate_limit_per_minute BETWEEN 1 AND 1000", name="rate_limit"),
     CheckConstraint("length(name) BETWEEN 1 AND 255", name="name_length"),
     UniqueConstraint("account_id", "platform", "name"),
-    UniqueConstraint("account_id", "id"),
+    tenant_key(),
     owned("default_agent_id", "ai_agents"),
 )
 
@@ -86,7 +86,7 @@ chat_sessions = Table(
     one_of("owner", Owner),
     CheckConstraint("processed_no <= last_arrival_no", name="processed"),
     UniqueConstraint("channel_id", "session_key"),
-    UniqueConstraint("account_id", "id"),
+    tenant_key(),
     owned("channel_id", "chat_channels"),
     owned("ai_conversation_id", "ai_conversations"),
     owned("assigned_agent_id", "ai_agents"),
@@ -106,7 +106,7 @@ webhook_deliveries = Table(
     Column("trace_id", Text, nullable=False),
     moment("received_at", required=True),
     one_of("outcome", ("recorded", "quarantined")),
-    UniqueConstraint("account_id", "id"),
+    tenant_key(),
     owned("channel_id", "chat_channels"),
     Index("ix_webhook_deliveries_trace", "trace_id"),
     Index(
@@ -135,7 +135,7 @@ inbound_events = Table(
     one_of("kind", EventKind),
     one_of("state", ("recorded", "ignored", "blocked", "parked", "quarantined", "deferred")),
     UniqueConstraint("channel_id", "dedup_key"),
-    UniqueConstraint("account_id", "id"),
+    tenant_key(),
     owned("channel_id", "chat_channels"),
     owned("delivery_id", "webhook_deliveries"),
     Index("ix_inbound_events_quarantined", "delivery_id", postgresql_where=text("state = 'quarantined'")),
@@ -178,7 +178,7 @@ chat_messages = Table(
     one_of("direction", Direction),
     one_of("message_type", MessageType),
     one_of("delivery_status", DeliveryStatus),
-    UniqueConstraint("account_id", "id"),
+    tenant_key(),
     UniqueConstraint("session_id", "arrival_no"),
     UniqueConstraint("session_id", "client_id"),
     owned("channel_id", "chat_channels"),

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from db.tables.base import account, json_column, metadata, moment, one_of, owned, status_column, uuid_key
+from db.tables.base import account, json_column, metadata, moment, one_of, owned, status_column, tenant_key, uuid_key
 from domain.agent import TurnStatus
 
 ai_agents = Table(
@@ -42,7 +42,7 @@ ai_agents = Table(
     moment("updated_at", required=True),
     one_of("status", ("active", "inactive", "paused", "error", "archived")),
     UniqueConstraint("account_id", "slug"),
-    UniqueConstraint("account_id", "id"),
+    tenant_key(),
 )
 
 ai_conversations = Table(
@@ -63,7 +63,7 @@ ai_conversations = Table(
     moment("last_activity_at", required=True),
     moment("created_at", required=True),
     one_of("status", ("active", "paused", "completed", "archived")),
-    UniqueConstraint("account_id", "id"),
+    tenant_key(),
     owned("ai_agent_id", "ai_agents"),
 )
 
@@ -95,7 +95,7 @@ ai_messages = Table(
     one_of("status", ("sent", "processing", "completed", "failed")),
     CheckConstraint("sequence_number > 0", name="sequence"),
     UniqueConstraint("conversation_id", "sequence_number"),
-    UniqueConstraint("account_id", "id"),
+    tenant_key(),
     owned("conversation_id", "ai_conversations"),
     owned("ai_agent_id", "ai_agents"),
 )
@@ -117,7 +117,7 @@ turns = Table(
     moment("created_at", required=True),
     moment("finished_at"),
     one_of("status", TurnStatus),
-    UniqueConstraint("account_id", "id"),
+    tenant_key(),
     owned("conversation_id", "ai_conversations"),
     owned("agent_id", "ai_agents"),
     Index("ix_turns_trace", "trace_id"),

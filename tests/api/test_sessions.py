@@ -107,7 +107,7 @@ async def agent_reply(app: FastAPI, person: Person, session_id: UUID, answers: U
             {"id": out.turn_id},
         )
         await outbound.owner_of(conn, session_id)
-        view, _ = await outbound.record(conn, out)
+        view, _ = await outbound.record(conn, person.tenant.account_id, out)
         await conn.execute(
             text("UPDATE message_deliveries SET status = 'attempting' WHERE message_id = :id AND part_no = 1"),
             {"id": view.id},

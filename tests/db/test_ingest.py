@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from db import deferred, ingest
-from db.channels import open_channel
+from db.channels import find_channel
 from db.ingest import Ingested, NothingNewError, RawWebhook
 from db.session import Database
 from domain.message import EventKind, InboundEvent
@@ -31,10 +31,9 @@ async def record(
     database: Database, tenant: Tenant, events: Sequence[InboundEvent], *, until: datetime | None = None
 ) -> Ingested | None:
     try:
-        async with database.open() as conn:
-            channel = await open_channel(conn, tenant.webhook_token)
-            assert channel is not None
-            return await ingest.record_inbound(conn, channel, RAW, events, deferred_until=until)
+        channel = await find_channel(database, tenant.webhook_token)
+        assert channel is not None
+        return await ingest.store(database, channel, RAW, events, deferred_until=until)
     except NothingNewError:
         return None
 
@@ -166,9 +165,9 @@ class TestEdits:
 
 class TestQuarantine:
     async def test_keeps_the_body_and_the_reason(self, database: Database, tenant: Tenant) -> None:
-        async with database.open() as conn:
-            channel = await open_channel(conn, tenant.webhook_token)
-            assert channel is not None
+        channel = await find_channel(database, tenant.webhook_token)
+        assert channel is not None
+        async with database.account(tenant.account_id) as conn:
             await ingest.quarantine(conn, channel, RAW, "not \x00 JSON")
         [row] = await rows(database, tenant, "SELECT outcome, reason, body FROM webhook_deliveries")
         assert (row.outcome, row.reason, row.body) == ("quarantined", "not  JSON", RAW.body)

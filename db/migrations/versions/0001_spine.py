@@ -45,7 +45,7 @@ def upgrade() -> None:
             "status IN ('active', 'inactive', 'paused', 'error', 'archived')", name=op.f("ck_ai_agents_status")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ai_agents")),
-        sa.UniqueConstraint("account_id", "id", name=op.f("uq_ai_agents_account_id_id")),
+        sa.UniqueConstraint("id", "account_id", name=op.f("uq_ai_agents_id_account_id")),
         sa.UniqueConstraint("account_id", "slug", name=op.f("uq_ai_agents_account_id_slug")),
     )
     op.create_table(
@@ -133,7 +133,7 @@ def upgrade() -> None:
             name=op.f("fk_ai_conversations_account_id_ai_agent_id"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ai_conversations")),
-        sa.UniqueConstraint("account_id", "id", name=op.f("uq_ai_conversations_account_id_id")),
+        sa.UniqueConstraint("id", "account_id", name=op.f("uq_ai_conversations_id_account_id")),
         sa.UniqueConstraint("conversation_id", name=op.f("uq_ai_conversations_conversation_id")),
     )
     op.create_table(
@@ -175,7 +175,7 @@ def upgrade() -> None:
             name=op.f("fk_chat_channels_account_id_default_agent_id"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_chat_channels")),
-        sa.UniqueConstraint("account_id", "id", name=op.f("uq_chat_channels_account_id_id")),
+        sa.UniqueConstraint("id", "account_id", name=op.f("uq_chat_channels_id_account_id")),
         sa.UniqueConstraint("account_id", "platform", "name", name=op.f("uq_chat_channels_account_id_platform_name")),
         sa.UniqueConstraint("webhook_token_hash", name=op.f("uq_chat_channels_webhook_token_hash")),
     )
@@ -239,7 +239,7 @@ def upgrade() -> None:
             name=op.f("fk_ai_messages_account_id_conversation_id"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ai_messages")),
-        sa.UniqueConstraint("account_id", "id", name=op.f("uq_ai_messages_account_id_id")),
+        sa.UniqueConstraint("id", "account_id", name=op.f("uq_ai_messages_id_account_id")),
         sa.UniqueConstraint(
             "conversation_id", "sequence_number", name=op.f("uq_ai_messages_conversation_id_sequence_number")
         ),
@@ -325,7 +325,7 @@ def upgrade() -> None:
             name=op.f("fk_chat_sessions_account_id_channel_id"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_chat_sessions")),
-        sa.UniqueConstraint("account_id", "id", name=op.f("uq_chat_sessions_account_id_id")),
+        sa.UniqueConstraint("id", "account_id", name=op.f("uq_chat_sessions_id_account_id")),
         sa.UniqueConstraint("channel_id", "session_key", name=op.f("uq_chat_sessions_channel_id_session_key")),
     )
     op.create_index(
@@ -363,7 +363,7 @@ def upgrade() -> None:
             name=op.f("fk_turns_account_id_conversation_id"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_turns")),
-        sa.UniqueConstraint("account_id", "id", name=op.f("uq_turns_account_id_id")),
+        sa.UniqueConstraint("id", "account_id", name=op.f("uq_turns_id_account_id")),
     )
     op.create_table(
         "webhook_deliveries",
@@ -383,7 +383,7 @@ def upgrade() -> None:
             name=op.f("fk_webhook_deliveries_account_id_channel_id"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_deliveries")),
-        sa.UniqueConstraint("account_id", "id", name=op.f("uq_webhook_deliveries_account_id_id")),
+        sa.UniqueConstraint("id", "account_id", name=op.f("uq_webhook_deliveries_id_account_id")),
     )
     op.create_index(
         "ix_webhook_deliveries_quarantined",
@@ -427,7 +427,7 @@ def upgrade() -> None:
             name=op.f("fk_inbound_events_account_id_delivery_id"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_inbound_events")),
-        sa.UniqueConstraint("account_id", "id", name=op.f("uq_inbound_events_account_id_id")),
+        sa.UniqueConstraint("id", "account_id", name=op.f("uq_inbound_events_id_account_id")),
         sa.UniqueConstraint("channel_id", "dedup_key", name=op.f("uq_inbound_events_channel_id_dedup_key")),
     )
     op.create_index(
@@ -541,7 +541,7 @@ def upgrade() -> None:
             name=op.f("fk_chat_messages_account_id_turn_id"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_chat_messages")),
-        sa.UniqueConstraint("account_id", "id", name=op.f("uq_chat_messages_account_id_id")),
+        sa.UniqueConstraint("id", "account_id", name=op.f("uq_chat_messages_id_account_id")),
         sa.UniqueConstraint("session_id", "arrival_no", name=op.f("uq_chat_messages_session_id_arrival_no")),
         sa.UniqueConstraint("session_id", "client_id", name=op.f("uq_chat_messages_session_id_client_id")),
     )

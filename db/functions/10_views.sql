@@ -1,0 +1,54 @@
+-- What a reader sees, shaped inside the transaction that changed it. The same views as domain/views.py; a test holds the
+-- two together over rows of every kind. In plpgsql, because a function in plain SQL that cannot be inlined is parsed and
+-- planned anew with every call.
+
+CREATE OR REPLACE FUNCTION flow.moment(t timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT replace(to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '.000000Z', 'Z')
+$$;
+
+CREATE OR REPLACE FUNCTION flow.session_view(s chat_sessions) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN jsonb_build_object(
+    'id', s.id, 'channel_id', s.channel_id,
+    'platform', (SELECT c.platform FROM chat_channels c WHERE c.id = s.channel_id),
+    'platform_user_id', s.platform_user_id, 'platform_username', s.platform_username, 'status', s.status,
+    'owner', s.owner, 'message_count', s.message_count,
+    'assigned_agent', (SELECT a.name FROM ai_agents a WHERE a.id = s.assigned_agent_id),
+    'ai_conversation_id', s.ai_conversation_id, 'last_activity_at', flow.moment(s.last_activity_at),
+    'created_at', flow.moment(s.created_at), 'version', s.version);
+END $$;
+
+CREATE OR REPLACE FUNCTION flow.message_view(m chat_messages) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN jsonb_build_object(
+    'id', m.id, 'session_id', m.session_id, 'direction', m.direction, 'message_type', m.message_type,
+    'content', m.content, 'delivery_status', m.delivery_status,
+    'delivery_detail', COALESCE((
+      SELECT jsonb_agg(jsonb_build_object(
+        'part', d.part_no, 'status', d.status, 'attempts', d.attempts, 'platform_message_id', d.platform_message_id,
+        'error_code', d.error_code, 'error', d.error_message) ORDER BY d.part_no)
+      FROM message_deliveries d WHERE d.message_id = m.id AND d.generation = m.generation), '[]'::jsonb),
+    'generation', m.generation, 'arrival_no', m.arrival_no, 'platform_message_id', m.platform_message_id,
+    'ai_message_id', m.ai_message_id, 'trace_id', m.trace_id, 'sent_at', flow.moment(m.sent_at),
+    'delivered_at', flow.moment(m.delivered_at), 'read_at', flow.moment(m.read_at),
+    'created_at', flow.moment(m.created_at), 'version', m.version);
+END $$;
+
+CREATE OR REPLACE FUNCTION flow.conversation_message_view(a ai_messages) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN jsonb_build_object(
+    'id', a.message_id, 'content', a.content,
+    'sender_type', CASE a.role WHEN 'assistant' THEN 'ai' ELSE a.role END,
+    'sender_info', jsonb_build_object(
+      'id', COALESCE(a.user_id::text, a.ai_agent_id::text),
+      'name', COALESCE((SELECT u.name FROM users u WHERE u.id = a.user_id),
+        (SELECT g.name FROM ai_agents g WHERE g.id = a.ai_agent_id), a.content_metadata ->> 'sender_name')),
+    'sequence_number', a.sequence_number, 'created_at', flow.moment(a.created_at),
+    'metadata', jsonb_build_object('streaming', false, 'tokens_used', a.token_count,
+      'processing', a.status = 'processing', 'error', a.status = 'failed', 'error_message', a.error_message));
+END $$;
+
+-- An event's payload, as domain/events.py spells it, at the transaction's time.
+CREATE OR REPLACE FUNCTION flow.event(kind text, rest jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
+  SELECT jsonb_build_object('timestamp', flow.moment(now()), 'type', kind) || rest
+$$;

@@ -1,0 +1,115 @@
+-- An inbound message gets its session, its numbers and its twin in the AI conversation, and the outbox learns of it.
+-- m: {session_key, sender_id, sender_name, agent_id, platform, user_metadata, message_type, content, sanitized,
+--   order_key, platform_message_id, reply_to, metadata, attachments, inbound_event_id, trace_id, deferred_until}.
+-- Deferred and blocked ones get no numbers and no twin. Returns the session. Idempotent through its caller's dedup key.
+
+CREATE OR REPLACE FUNCTION flow.record_message(account uuid, channel uuid, m jsonb, sender_blocked boolean)
+RETURNS uuid LANGUAGE plpgsql AS $$
+DECLARE
+  step int := CASE WHEN sender_blocked OR m ->> 'deferred_until' IS NOT NULL THEN 0 ELSE 1 END;
+  who text := COALESCE(m ->> 'sender_name', m ->> 'sender_id');
+  opened record;
+  session chat_sessions;
+  twin ai_messages;
+  message chat_messages;
+  is_blocked boolean;
+BEGIN
+  WITH s AS (
+    INSERT INTO chat_sessions AS s (id, account_id, channel_id, session_key, platform_user_id, platform_username,
+      ai_conversation_id, assigned_agent_id, last_arrival_no, message_count, version, user_metadata)
+    VALUES (gen_random_uuid(), account, channel, m ->> 'session_key', m ->> 'sender_id', m ->> 'sender_name',
+      gen_random_uuid(), (m ->> 'agent_id')::uuid, step, 1, 1, m -> 'user_metadata')
+    ON CONFLICT (channel_id, session_key) DO UPDATE SET
+      platform_username = COALESCE(excluded.platform_username, s.platform_username),
+      status = CASE WHEN s.status = 'blocked' OR step = 0 THEN s.status ELSE 'active' END,
+      epoch = s.epoch + CASE WHEN s.status = 'closed' AND step = 1 THEN 1 ELSE 0 END,
+      closed_at = CASE WHEN s.status = 'closed' AND step = 0 THEN s.closed_at END,
+      last_arrival_no = s.last_arrival_no + CASE WHEN s.status = 'blocked' THEN 0 ELSE step END,
+      message_count = s.message_count + 1,
+      last_activity_at = now(),
+      version = s.version + 1
+    RETURNING s.*
+  ), c AS (
+    INSERT INTO ai_conversations AS c (id, account_id, conversation_id, title, ai_agent_id, last_sequence,
+      message_count, metadata)
+    SELECT s.ai_conversation_id, account, gen_random_uuid()::text,
+      left('Chat: ' || (m ->> 'platform') || ' - ' || who, 255), (m ->> 'agent_id')::uuid, n.step, n.step,
+      jsonb_build_object('chat_session_id', s.id, 'platform', m ->> 'platform')
+    FROM s, LATERAL (SELECT CASE WHEN s.status = 'blocked' THEN 0 ELSE step END AS step) n
+    ON CONFLICT (id) DO UPDATE SET
+      last_sequence = c.last_sequence + excluded.last_sequence,
+      message_count = c.message_count + excluded.message_count,
+      last_activity_at = now()
+    RETURNING c.last_sequence, c.conversation_id
+  )
+  SELECT ROW(s.*)::chat_sessions AS session, c.last_sequence, c.conversation_id INTO STRICT opened FROM s, c;
+  session := opened.session;
+  is_blocked := sender_blocked OR session.status = 'blocked';
+  IF step = 1 AND NOT is_blocked THEN
+    INSERT INTO ai_messages (id, account_id, conversation_id, message_id, role, content, sequence_number,
+      content_metadata)
+    VALUES (gen_random_uuid(), account, session.ai_conversation_id, gen_random_uuid()::text, 'user', m ->> 'content',
+      opened.last_sequence, jsonb_build_object('sender_name', m ->> 'sender_name'))
+    RETURNING * INTO twin;
+  ELSE
+    UPDATE inbound_events SET state = CASE WHEN is_blocked THEN 'blocked' ELSE 'deferred' END,
+      reason = CASE WHEN is_blocked THEN 'the sender is blocked' ELSE 'over the rate limit' END
+    WHERE id = (m ->> 'inbound_event_id')::uuid;
+  END IF;
+  INSERT INTO chat_messages (id, account_id, channel_id, session_id, direction, message_type, content,
+    sanitized_content, delivery_status, arrival_no, order_key, handled_at, deferred_until, platform_message_id,
+    reply_to, platform_metadata, attachments, ai_message_id, inbound_event_id, trace_id, delivered_at)
+  VALUES (gen_random_uuid(), account, channel, session.id, 'inbound', m ->> 'message_type', m ->> 'content',
+    m ->> 'sanitized', 'delivered', CASE WHEN twin.id IS NOT NULL THEN session.last_arrival_no END, m ->> 'order_key',
+    CASE WHEN is_blocked THEN now() END, CASE WHEN NOT is_blocked THEN (m ->> 'deferred_until')::timestamptz END,
+    m ->> 'platform_message_id', m -> 'reply_to', m -> 'metadata', m -> 'attachments', twin.id,
+    (m ->> 'inbound_event_id')::uuid, m ->> 'trace_id', now())
+  RETURNING * INTO message;
+  INSERT INTO outbox (account_id, aggregate, aggregate_version, kind, name, streams, data, trace_id)
+  SELECT account, 'session:' || session.id, session.version, r.kind, r.name, r.streams, r.data, m ->> 'trace_id'
+  FROM (VALUES
+    (1, 'signal', 'message_received', '{}'::text[], CASE WHEN twin.id IS NOT NULL THEN jsonb_build_object(
+      'session_id', session.id, 'channel_id', channel, 'platform', m ->> 'platform', 'arrival_no', message.arrival_no,
+      'order_key', message.order_key, 'message_id', message.id) END),
+    (2, 'event', 'MessageCreated', ARRAY['ai_conversation_' || opened.conversation_id], CASE WHEN twin.id IS NOT NULL
+      THEN flow.event('message_created', jsonb_build_object('conversation_id', opened.conversation_id, 'message',
+        flow.conversation_message_view(twin))) END),
+    (3, 'event', 'ChatMessageCreated', ARRAY['chat_session_' || session.id], flow.event('message_created',
+      jsonb_build_object('session_id', session.id, 'message', flow.message_view(message)))),
+    (4, 'event', 'SessionUpdated', ARRAY['chat_session_' || session.id, 'chat_channel_' || channel],
+      flow.event('session_updated', jsonb_build_object('session', flow.session_view(session))))
+  ) AS r(position, kind, name, streams, data)
+  WHERE r.data IS NOT NULL ORDER BY r.position;
+  RETURN session.id;
+END $$;
+
+-- A verified webhook with one message, in one round trip. hook: {headers, trace_id}; item: {dedup_key, kind, raw_index, target};
+-- m as above, without inbound_event_id and trace_id. Returns the session; NULL for a repeat, of which no trace is left.
+-- Raises PN001 when the first delivery committed while this one was under way.
+
+CREATE OR REPLACE FUNCTION flow.ingest_message(account uuid, channel uuid, hook jsonb, body bytea, item jsonb, m jsonb)
+RETURNS uuid LANGUAGE plpgsql AS $$
+DECLARE
+  delivery uuid := gen_random_uuid();
+  event uuid := gen_random_uuid();
+  sender_blocked boolean;
+BEGIN
+  PERFORM set_config('app.account_id', account::text, true);
+  IF EXISTS (SELECT 1 FROM inbound_events e WHERE e.channel_id = channel AND e.dedup_key = item ->> 'dedup_key') THEN
+    RETURN NULL;
+  END IF;
+  INSERT INTO webhook_deliveries (id, account_id, channel_id, headers, body, outcome, trace_id)
+  VALUES (delivery, account, channel, hook -> 'headers', body, 'recorded', hook ->> 'trace_id');
+  INSERT INTO inbound_events (id, account_id, channel_id, delivery_id, dedup_key, kind, raw_index, target_message_id)
+  VALUES (event, account, channel, delivery, item ->> 'dedup_key', item ->> 'kind', (item ->> 'raw_index')::int,
+    item ->> 'target')
+  ON CONFLICT (channel_id, dedup_key) DO NOTHING;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'stored before' USING ERRCODE = 'PN001';
+  END IF;
+  sender_blocked := EXISTS (
+    SELECT 1 FROM chat_blacklists b WHERE b.platform_user_id = m ->> 'sender_id'
+      AND (b.channel_id IS NULL OR b.channel_id = channel) AND (b.expires_at IS NULL OR b.expires_at > now()));
+  RETURN flow.record_message(account, channel, m || jsonb_build_object('inbound_event_id', event, 'trace_id',
+    hook ->> 'trace_id'), sender_blocked);
+END $$;

@@ -1,0 +1,80 @@
+-- A turn opened, or found again, with all that its next model request needs. Shape: {turn_status, owner, session_status,
+-- conversation_id, public_id, configuration, agent: {id, name, provider, model, system_prompt, tools, settings, status} |
+-- null, context: [[role, content], ...], steps: [[step, kind, name, request, response, input_tokens, output_tokens], ...]}.
+-- NULL when the session is gone. Idempotent by turn.
+--
+-- Context: what an earlier turn answered (or nobody will) comes before what this turn answers; a message that still
+-- waits for its own turn is not shown yet.
+
+CREATE OR REPLACE FUNCTION flow.begin_turn(
+  account uuid, turn uuid, session uuid, messages uuid[], trace text, with_steps boolean, context_limit int
+) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  s record;
+  stand text;
+  unseen uuid[];
+BEGIN
+  PERFORM set_config('app.account_id', account::text, true);
+  SELECT x.owner, x.status, x.ai_conversation_id, v.conversation_id, c.configuration,
+    CASE WHEN a.id IS NOT NULL THEN jsonb_build_object('id', a.id, 'name', a.name, 'provider', a.provider,
+      'model', a.model, 'system_prompt', a.system_prompt, 'tools', to_jsonb(a.tools), 'settings', a.settings,
+      'status', a.status) END AS agent, a.id AS agent_id
+  INTO s
+  FROM chat_sessions x JOIN chat_channels c ON c.id = x.channel_id
+  JOIN ai_conversations v ON v.id = x.ai_conversation_id
+  LEFT JOIN ai_agents a ON a.id = COALESCE(x.assigned_agent_id, c.default_agent_id)
+  WHERE x.id = session;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+  INSERT INTO turns AS t (id, account_id, conversation_id, session_id, agent_id, message_ids, trace_id)
+  VALUES (turn, account, s.ai_conversation_id, session, s.agent_id, messages, trace)
+  ON CONFLICT (id) DO NOTHING RETURNING t.status INTO stand;
+  IF NOT FOUND THEN
+    SELECT t.status INTO stand FROM turns t WHERE t.id = turn;
+  END IF;
+  unseen := ARRAY(
+    SELECT m.ai_message_id FROM chat_messages m
+    WHERE m.session_id = session AND m.direction = 'inbound' AND m.handled_at IS NULL AND m.ai_message_id IS NOT NULL
+    UNION ALL
+    SELECT m.ai_message_id FROM chat_messages m WHERE m.id = ANY(messages) AND m.ai_message_id IS NOT NULL);
+  RETURN jsonb_build_object(
+    'turn_status', stand, 'owner', s.owner, 'session_status', s.status, 'conversation_id', s.ai_conversation_id,
+    'public_id', s.conversation_id, 'configuration', s.configuration, 'agent', s.agent,
+    'context', COALESCE((
+      SELECT jsonb_agg(jsonb_build_array(x.role, x.content) ORDER BY x.now, x.order_key, x.position) FROM (
+        (SELECT 0 AS now, a.role, a.content, a.sequence_number AS position, '' AS order_key FROM ai_messages a
+         WHERE a.conversation_id = s.ai_conversation_id AND a.deleted_at IS NULL AND a.role IN ('user', 'assistant')
+           AND a.id <> ALL(unseen)
+         ORDER BY a.sequence_number DESC LIMIT context_limit)
+        UNION ALL
+        SELECT 1, 'user', m.content, m.arrival_no, m.order_key FROM chat_messages m WHERE m.id = ANY(messages)
+      ) x), '[]'::jsonb),
+    'steps', CASE WHEN with_steps THEN flow.turn_steps(turn) ELSE '[]'::jsonb END);
+END $$;
+
+CREATE OR REPLACE FUNCTION flow.turn_steps(turn uuid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT COALESCE(jsonb_agg(jsonb_build_array(t.step, t.kind, t.name, t.request, t.response, t.input_tokens,
+    t.output_tokens) ORDER BY t.step), '[]'::jsonb)
+  FROM turn_steps t WHERE t.turn_id = turn);
+END $$;
+
+CREATE OR REPLACE FUNCTION flow.load_steps(account uuid, turn uuid) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('app.account_id', account::text, true);
+  RETURN flow.turn_steps(turn);
+END $$;
+
+-- Stores a step; false when it was stored before, which then stands. made: {step, kind, name, request, response,
+-- input_tokens, output_tokens}.
+
+CREATE OR REPLACE FUNCTION flow.save_step(account uuid, turn uuid, made jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('app.account_id', account::text, true);
+  INSERT INTO turn_steps (account_id, turn_id, step, kind, name, request, response, input_tokens, output_tokens)
+  VALUES (account, turn, (made ->> 'step')::int, made ->> 'kind', made ->> 'name', made -> 'request',
+    made -> 'response', (made ->> 'input_tokens')::int, (made ->> 'output_tokens')::int)
+  ON CONFLICT (turn_id, step) DO NOTHING;
+  RETURN FOUND;
+END $$;
