@@ -31,7 +31,7 @@ from activities.failpoints import Failpoints
 from activities.limiter import SendLimiter
 from activities.messages import MessageActivities
 from activities.queues import TaskQueues
-from activities.recent import RecentSteps
+from activities.replies import Replies
 from activities.sessions import SessionActivities
 from activities.sweeper import Sweeper
 from adapters.models import AgentModels
@@ -108,16 +108,18 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
         base_url=settings.agent_base_url,
         api_key=settings.agent_api_key.get_secret_value() if settings.agent_api_key else None,
     )
-    failpoints, recent = Failpoints(settings.failpoint), RecentSteps()
+    replies = Replies(db, platforms, dispatcher)
+    failpoints, claims = Failpoints(settings.failpoint), Claims(settings.claim_s)
+    delivery = DeliveryActivities(db, channels, SendLimiter(redis), dispatcher, failpoints, claims)
     return Desk(
         db=db,
         redis=redis,
         http=http,
         dispatcher=dispatcher,
         sessions=SessionActivities(db, dispatcher, queues),
-        agent=AgentActivities(db, models, publisher, recent),
-        messages=MessageActivities(db, platforms, dispatcher, recent),
-        delivery=DeliveryActivities(db, channels, SendLimiter(redis), dispatcher, failpoints, Claims(settings.claim_s)),
+        agent=AgentActivities(db, models, publisher, replies, delivery),
+        messages=MessageActivities(db, replies),
+        delivery=delivery,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
@@ -16,8 +16,9 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.delivery import DeliveryActivities
 from activities.heartbeat import heartbeating
-from activities.recent import RecentSteps
+from activities.replies import Replies
 from activities.tools import TOOLS, ToolContext, run_tool, tool_specs
 from adapters.base import AgentModel
 from db import turns
@@ -27,7 +28,16 @@ from db.turns import OpenTurn, StepRow, Wanted
 from domain.agent import ChatMessage, ModelRequest, Role, TextDelta, ToolCall, TurnLimits, Usage
 from domain.errors import ModelError, UnavailableError
 from domain.events import AiResponseStreaming
-from domain.work import ModelStepInput, ModelStepResult, ToolRef, ToolStepInput, ToolStepResult
+from domain.work import (
+    DeliverInput,
+    DeliverResult,
+    ModelStepInput,
+    ModelStepResult,
+    RecordResult,
+    ToolRef,
+    ToolStepInput,
+    ToolStepResult,
+)
 from realtime.publish import Publisher
 
 DELTA_EVERY_S = 0.03
@@ -132,7 +142,8 @@ class AgentActivities:
     db: Database
     models: ModelSource
     publisher: Publisher
-    recent: RecentSteps
+    replies: Replies
+    delivery: DeliveryActivities
 
     @activity.defn
     async def request_model(self, step: ModelStepInput) -> ModelStepResult:
@@ -155,7 +166,7 @@ class AgentActivities:
             return ModelStepResult(outcome="skip", reason=opened.skip)
         stored = next((one for one in opened.steps if one.step == step.step), None)
         if stored is not None:
-            return _step_result(stored, _limits(opened))
+            return await self._stored(step, stored, _limits(opened))
         nonce = secrets.token_hex(4)
         request = _model_request(opened, turns.shown(opened.said, nonce) + _history(opened.steps), nonce)
         async with heartbeating():
@@ -169,9 +180,34 @@ class AgentActivities:
             answer.usage.input_tokens,
             answer.usage.output_tokens,
         )
-        row = await turns.save_step(self.db, account_id, turn_id, row)
-        self.recent.keep(turn_id, row)
-        return _step_result(row, _limits(opened))
+        return await self._keep(step, row, _limits(opened))
+
+    async def _keep(self, step: ModelStepInput, made: StepRow, limits: TurnLimits) -> ModelStepResult:
+        """Store a model's step, and record the reply with it where the turn ends here."""
+        account_id, turn_id = UUID(step.turn.ref.account_id), UUID(step.turn.turn_id)
+        if step.settling is None or made.response["tool_calls"]:
+            return _step_result(await turns.save_step(self.db, account_id, turn_id, made), limits)
+        reply = await self.replies.finish(step.turn, step.settling, made)
+        if reply is not None:
+            delivery = await self._first_attempt(step, reply)
+            return replace(_step_result(made, limits), reply=reply, delivery=delivery)
+        steps = await turns.load_steps(self.db, account_id, turn_id)
+        return await self._stored(step, next(one for one in steps if one.step == step.step), limits)
+
+    async def _first_attempt(self, step: ModelStepInput, reply: RecordResult) -> DeliverResult | None:
+        """Deliver at once where that is asked. An error, or a lost worker, leaves it to the delivery activity: this
+        activity's next attempt finds the reply recorded, and the part's claim says what may be done.
+        """
+        if not step.deliver or reply.recorded is None:
+            return None
+        return await self.delivery.deliver(DeliverInput(step.turn.ref, reply.recorded))
+
+    async def _stored(self, step: ModelStepInput, stored: StepRow, limits: TurnLimits) -> ModelStepResult:
+        """Go on from a step that an earlier attempt stored."""
+        result = _step_result(stored, limits)
+        if step.settling is None or result.outcome != "final":
+            return result
+        return replace(result, reply=await self.replies.record(step.turn, step.settling, stored))
 
     async def _stream(self, opened: OpenTurn, turn_id: UUID, request: ModelRequest) -> Answer:
         answer = Answer()
@@ -212,7 +248,6 @@ class AgentActivities:
             {"result": result.text, "terminal": result.terminal},
         )
         row = await turns.save_step(self.db, account_id, turn_id, row)
-        self.recent.keep(turn_id, row)
         return ToolStepResult(terminal=bool(row.response.get("terminal")))
 
 

@@ -6,7 +6,7 @@ most: the unique index on `turn_id` says so, and a second writer is given the fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4, uuid5
 
@@ -20,11 +20,13 @@ from db.outbox import Aggregate
 from db.outgoing import Outgoing
 from db.rows import MESSAGE_COLUMNS, MESSAGE_TYPES, mapping, message_view
 from db.session import Database
+from db.turns import StepRow
 from domain.sanitize import storable
 from domain.views import MessageView
 
 _RECORD: Final = text("SELECT flow.record_outgoing(app_account(), CAST(:out AS jsonb))").columns(record_outgoing=JSONB)
 _REPLY: Final = "SELECT flow.record_reply($1, $2, $3)"
+_FINISH: Final = "SELECT flow.finish_turn($1, $2, $3)"
 _EXISTING: Final = text(
     f"""
     SELECT {MESSAGE_COLUMNS} FROM chat_messages m
@@ -100,7 +102,20 @@ async def record_reply(db: Database, account_id: UUID, out: Outgoing, *, skipped
     nothing to say. Idempotent by `turn_id`. Raises UnavailableError.
     """
     row = await db.call(_REPLY, account_id, _as_json(out), skipped)
+    return _reply(row[0] if row else None)
+
+
+async def finish_turn(db: Database, account_id: UUID, step: StepRow, out: Outgoing) -> tuple[bool, Reply | None]:
+    """Store the step that ends a turn and its reply, in one round trip. Returns whether the step was new, and the reply.
+
+    A step that was stored before stands: nothing is recorded, its own text is to be. Otherwise as `record_reply`.
+    """
+    row = await db.call(_FINISH, account_id, asdict(step), _as_json(out))
     found: dict[str, Any] | None = row[0] if row else None
+    return found is not None, _reply(found)
+
+
+def _reply(found: dict[str, Any] | None) -> Reply | None:
     if found is None or "message_id" not in found:
         return None
     return Reply(found["message_id"], found["generation"], found["trace_id"])

@@ -126,12 +126,27 @@ class TurnInput:
 
 
 @dataclass(frozen=True)
+class Settling:
+    """What a turn's reply settles: these messages are handled, and all arrivals up to `processed_no`."""
+
+    processed_no: int
+    handled: list[str]
+
+
+@dataclass(frozen=True)
 class ModelStepInput:
-    """One model request of a turn. `steering`: messages that came while it ran, to be answered by it too."""
+    """One model request of a turn. `steering`: messages that came while it ran, to be answered by it too.
+
+    `settling`: record the reply with the step that ends the turn. Given where nothing can come between the two; else
+    the session's workflow records it when it has decided that the turn stands. `deliver`: make the first attempt to
+    deliver it at once, too.
+    """
 
     turn: TurnInput
     step: int
     steering: list[str] = field(default_factory=list[str])
+    settling: Settling | None = None
+    deliver: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,8 +159,30 @@ class ToolRef:
 
 
 @dataclass(frozen=True)
+class RecordResult:
+    """The stored reply; None when the turn has none (skipped, taken over, empty)."""
+
+    recorded: Recorded | None = None
+
+
+@dataclass(frozen=True)
+class DeliverResult:
+    """How a delivery stands. `settled`: every part ended. Otherwise try again after `wait_s`; `error_class` says why."""
+
+    settled: bool
+    wait_s: float = 0.0
+    error_class: str = ""
+    sent: int = 0
+    parts: int = 0
+
+
+@dataclass(frozen=True)
 class ModelStepResult:
-    """What a model request led to. `outcome`: `final`, `tools`, `skip` (the session is not ours to answer)."""
+    """What a model request led to. `outcome`: `final`, `tools`, `skip` (the session is not ours to answer).
+
+    `reply`: what became of the reply; None when it is not recorded yet. `delivery`: how its first attempt went; None
+    when there was none.
+    """
 
     outcome: str
     tools: list[ToolRef] = field(default_factory=list[ToolRef])
@@ -153,6 +190,8 @@ class ModelStepResult:
     max_model_requests: int = 8
     max_tokens: int = 32_000
     reason: str | None = None
+    reply: RecordResult | None = None
+    delivery: DeliverResult | None = None
 
 
 @dataclass(frozen=True)
@@ -173,12 +212,16 @@ class ToolStepResult:
 
 @dataclass(frozen=True)
 class TurnOutcome:
-    """How a turn's coroutine ended, before its reply is recorded. Exactly one of the three is meaningful."""
+    """How a turn's coroutine ended. Exactly one of the first three is meaningful; `reply`, `delivery`: see
+    ModelStepResult.
+    """
 
     final_step: int = 0
     failure: str | None = None
     skipped: str | None = None
     steered: list[str] = field(default_factory=list[str])
+    reply: RecordResult | None = None
+    delivery: DeliverResult | None = None
 
 
 @dataclass(frozen=True)
@@ -189,17 +232,9 @@ class RecordInput:
 
     turn: TurnInput
     final_step: int
-    processed_no: int
-    handled: list[str]
+    settling: Settling
     failure: str | None = None
     skipped: str | None = None
-
-
-@dataclass(frozen=True)
-class RecordResult:
-    """The stored reply; None when the turn has none (skipped, taken over, empty)."""
-
-    recorded: Recorded | None = None
 
 
 @dataclass(frozen=True)
@@ -208,17 +243,6 @@ class DeliverInput:
 
     ref: SessionRef
     message: Recorded
-
-
-@dataclass(frozen=True)
-class DeliverResult:
-    """How a delivery stands. `settled`: every part ended. Otherwise try again after `wait_s`; `error_class` says why."""
-
-    settled: bool
-    wait_s: float = 0.0
-    error_class: str = ""
-    sent: int = 0
-    parts: int = 0
 
 
 @dataclass

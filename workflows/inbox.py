@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
-from domain.work import Arrival, SessionPlan, SessionState
+from domain.work import Arrival, SessionPlan, SessionState, Settling
 
 COLLECT: Final = "collect"
 
@@ -92,7 +92,12 @@ class Inbox:
         known = [*self._state.pending, *self._taken]
         return [a.arrival_no for a in batch] + [a.arrival_no for a in known if a.message_id in steered]
 
-    def processed_after(self, batch: list[Arrival], steered: list[str]) -> int:
+    def settling(self, batch: list[Arrival], steered: list[str]) -> Settling:
+        """Return what a reply to these settles."""
+        handled = [arrival.message_id for arrival in batch] + steered
+        return Settling(self._processed_after(batch, steered), handled)
+
+    def _processed_after(self, batch: list[Arrival], steered: list[str]) -> int:
         """Return the watermark as it will be once these are settled."""
         done = {*self._state.done, *self._numbers(batch, steered)}
         number = self._state.processed_no
@@ -104,7 +109,7 @@ class Inbox:
         """Remember that these are handled."""
         state = self._state
         numbers = self._numbers(batch, steered)
-        state.processed_no, before = self.processed_after(batch, steered), state.done
+        state.processed_no, before = self._processed_after(batch, steered), state.done
         state.done = sorted(n for n in {*before, *numbers} if n > state.processed_no)
         state.pending = [arrival for arrival in state.pending if arrival.message_id not in steered]
         self._taken = []

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
-from uuid import UUID, uuid5
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
@@ -17,9 +16,11 @@ from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
 from domain.work import (
     SESSION_WORKFLOW,
     Arrival,
+    DeliverResult,
     DeliveryState,
     Recorded,
     RecordInput,
+    RecordResult,
     SessionState,
     TurnInput,
     TurnOutcome,
@@ -31,7 +32,7 @@ from workflows.attributes import search_attributes
 from workflows.delivery import OutboundDeliveryWorkflow, attempt_delivery
 from workflows.inbox import Inbox
 from workflows.response import AgentResponseWorkflow
-from workflows.turn import run_turn
+from workflows.turn import run_turn, turn_for
 
 with workflow.unsafe.imports_passed_through():
     from activities.messages import MessageActivities
@@ -39,7 +40,6 @@ with workflow.unsafe.imports_passed_through():
 
 HISTORY_CAP: Final = 2_000
 ENDED: Final = frozenset({"closed", "blocked"})
-_TURNS: Final = UUID("0d6d1d5e-93a3-4b52-a2f8-7a2f0f3d9c4e")
 
 
 @workflow.defn(name=SESSION_WORKFLOW)
@@ -129,49 +129,41 @@ class ChatSessionWorkflow:
     async def _answer(self) -> None:
         batch = await self._inbox.take(workflow.sleep)
         while True:
-            turn = self._turn(batch)
-            outcome = await self._run(turn)
+            turn = turn_for(self._state.ref, batch)
+            outcome = await self._run(turn, batch)
             if outcome is not None:
                 break
             await self._supersede(turn)
             batch += self._inbox.take_all()
-        handled = [arrival.message_id for arrival in batch] + outcome.steered
-        recorded = await workflow.execute_local_activity_method(
+        reply = outcome.reply or await self._record(turn, batch, outcome)
+        self._inbox.settle(batch, outcome.steered)
+        if reply.recorded is not None:
+            await self._deliver(reply.recorded, outcome.delivery)
+        self._describe(turn)
+
+    async def _record(self, turn: TurnInput, batch: list[Arrival], outcome: TurnOutcome) -> RecordResult:
+        settling = self._inbox.settling(batch, outcome.steered)
+        return await workflow.execute_local_activity_method(
             MessageActivities.record_outbound,
-            RecordInput(
-                turn,
-                outcome.final_step,
-                self._inbox.processed_after(batch, outcome.steered),
-                handled,
-                failure=outcome.failure,
-                skipped=outcome.skipped,
-            ),
+            RecordInput(turn, outcome.final_step, settling, failure=outcome.failure, skipped=outcome.skipped),
             start_to_close_timeout=policies.DATABASE_TIMEOUT,
             retry_policy=policies.DATABASE_RETRY,
             summary=turn.label,
         )
-        self._inbox.settle(batch, outcome.steered)
-        if recorded.recorded is not None:
-            await self._deliver(recorded.recorded)
-        self._describe(turn)
 
-    def _turn(self, batch: list[Arrival]) -> TurnInput:
-        last = batch[-1]
-        # The same messages give the same turn, whatever happened to an earlier run of this workflow (ONCE-IN).
-        turn_id = uuid5(_TURNS, ",".join(arrival.message_id for arrival in batch))
-        return TurnInput(
-            ref=self._state.ref,
-            turn_id=str(turn_id),
-            message_ids=[arrival.message_id for arrival in batch],
-            trace_id=last.trace_id,
-            label=f"msg {last.arrival_no} {last.trace_id}",
-        )
-
-    async def _run(self, turn: TurnInput) -> TurnOutcome | None:
+    async def _run(self, turn: TurnInput, batch: list[Arrival]) -> TurnOutcome | None:
         """Run a turn in its host; None when a newer message interrupted it."""
         plan = self._inbox.plan
         if plan.busy_mode == "queue" and plan.inline_turns:
-            return await run_turn(turn, list, task_queue=plan.turns_queue)
+            # Nothing can interrupt it or join it: its last step records the reply and, unless an earlier one still
+            # waits or deliveries have workers of their own, makes the first attempt to deliver it.
+            return await run_turn(
+                turn,
+                list,
+                task_queue=plan.turns_queue,
+                settling=self._inbox.settling(batch, []),
+                deliver=self._state.open_delivery is None and plan.delivery_queue == plan.turns_queue,
+            )
         running = asyncio.create_task(self._host(turn))
         if plan.busy_mode == "interrupt":
             await workflow.wait_condition(lambda: running.done() or bool(self._state.pending))
@@ -219,11 +211,12 @@ class ChatSessionWorkflow:
             retry_policy=policies.DATABASE_RETRY,
         )
 
-    async def _deliver(self, message: Recorded) -> None:
+    async def _deliver(self, message: Recorded, result: DeliverResult | None = None) -> None:
         plan = self._inbox.plan
-        if self._state.open_delivery is not None and await self._append(self._state.open_delivery, message):
-            return
-        result = await attempt_delivery(self._state.ref, message, plan.delivery_queue)
+        if result is None:
+            if self._state.open_delivery is not None and await self._append(self._state.open_delivery, message):
+                return
+            result = await attempt_delivery(self._state.ref, message, plan.delivery_queue)
         if result.settled:
             return
         workflow_id = delivery_workflow_id(message.message_id)

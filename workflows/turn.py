@@ -6,48 +6,97 @@ One coroutine with two hosts: workflows/session.py runs it in place, workflows/r
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
+from uuid import UUID, uuid5
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
-from domain.work import ModelStepInput, ModelStepResult, ToolStepInput, TurnInput, TurnOutcome
+from domain.work import (
+    Arrival,
+    ModelStepInput,
+    ModelStepResult,
+    SessionRef,
+    Settling,
+    ToolStepInput,
+    TurnInput,
+    TurnOutcome,
+)
 from workflows import policies
 
 with workflow.unsafe.imports_passed_through():
     from activities.agent import AgentActivities
 
+_TURNS: Final = UUID("0d6d1d5e-93a3-4b52-a2f8-7a2f0f3d9c4e")
 WALL_LIMIT: Final = timedelta(minutes=10)
 
 Steering = Callable[[], list[str]]
 """Returns the ids of messages that came since it was last asked and that this turn shall answer too."""
 
 
-async def run_turn(turn: TurnInput, steering: Steering, *, task_queue: str | None = None) -> TurnOutcome:
-    """Run a turn to its end. Never raises but for cancellation: a failure is an outcome with a reason."""
+def turn_for(ref: SessionRef, batch: list[Arrival]) -> TurnInput:
+    """Return the turn that answers a batch. The same messages give the same turn, whatever happened to an earlier run of
+    the session's workflow (ONCE-IN).
+    """
+    last = batch[-1]
+    return TurnInput(
+        ref=ref,
+        turn_id=str(uuid5(_TURNS, ",".join(arrival.message_id for arrival in batch))),
+        message_ids=[arrival.message_id for arrival in batch],
+        trace_id=last.trace_id,
+        label=f"msg {last.arrival_no} {last.trace_id}",
+    )
+
+
+async def run_turn(
+    turn: TurnInput,
+    steering: Steering,
+    *,
+    task_queue: str | None = None,
+    settling: Settling | None = None,
+    deliver: bool = False,
+) -> TurnOutcome:
+    """Run a turn to its end. Never raises but for cancellation: a failure is an outcome with a reason.
+
+    `settling`: the reply is recorded with the last model step, since nobody will change their mind about the turn;
+    `deliver`: and its first attempt is made there.
+    """
     steered: list[str] = []
+    requests = Requests(turn, task_queue, settling, deliver=deliver)
     try:
-        outcome = await _steps(turn, steering, steered, task_queue)
+        outcome = await _steps(requests, steering, steered)
     except ActivityError as error:
         if is_cancelled_exception(error):
             raise
         outcome = TurnOutcome(failure=_reason(error))
-    return TurnOutcome(outcome.final_step, outcome.failure, outcome.skipped, steered)
+    return replace(outcome, steered=steered)
 
 
-async def _steps(turn: TurnInput, steering: Steering, steered: list[str], task_queue: str | None) -> TurnOutcome:
+@dataclass(frozen=True)
+class Requests:
+    """What all activities of a turn are given."""
+
+    turn: TurnInput
+    task_queue: str | None
+    settling: Settling | None
+    deliver: bool
+
+
+async def _steps(given: Requests, steering: Steering, steered: list[str]) -> TurnOutcome:
+    turn, task_queue = given.turn, given.task_queue
     deadline = workflow.now() + WALL_LIMIT
     step, requests, tokens = 1, 0, 0
     while True:
         if requests:
             steered.extend(steering())
-        result = await _request_model(turn, step, steered, task_queue)
+        result = await _request_model(given, step, steered)
         requests, tokens = requests + 1, tokens + result.tokens
         if result.outcome == "skip":
             return TurnOutcome(skipped=result.reason or "skipped")
         if result.outcome == "final":
-            return TurnOutcome(final_step=step)
+            return TurnOutcome(final_step=step, reply=result.reply, delivery=result.delivery)
         if requests >= result.max_model_requests:
             return TurnOutcome(failure=f"The turn reached its limit of {requests} model requests")
         if tokens >= result.max_tokens:
@@ -69,16 +118,16 @@ async def _steps(turn: TurnInput, steering: Steering, steered: list[str], task_q
         step += 1
 
 
-async def _request_model(turn: TurnInput, step: int, steered: list[str], task_queue: str | None) -> ModelStepResult:
+async def _request_model(given: Requests, step: int, steered: list[str]) -> ModelStepResult:
     return await workflow.execute_activity_method(
         AgentActivities.request_model,
-        ModelStepInput(turn, step, list(steered)),
-        task_queue=task_queue,
+        ModelStepInput(given.turn, step, list(steered), given.settling, given.deliver),
+        task_queue=given.task_queue,
         start_to_close_timeout=policies.MODEL_TIMEOUT,
         schedule_to_close_timeout=policies.MODEL_TOTAL,
         heartbeat_timeout=policies.HEARTBEAT,
         retry_policy=policies.MODEL_RETRY,
-        summary=turn.label,
+        summary=given.turn.label,
     )
 
 

@@ -123,3 +123,14 @@ BEGIN
   WHERE id = (o ->> 'session_id')::uuid;
   RETURN jsonb_build_object('skipped', skipped);
 END $$;
+
+-- Stores the step that ends a turn, and the reply with it. NULL when the step was stored before, which then stands and
+-- is to be recorded instead; else as flow.record_reply. made: see flow.save_step.
+
+CREATE OR REPLACE FUNCTION flow.finish_turn(account uuid, made jsonb, o jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+  IF NOT flow.save_step(account, (o ->> 'turn_id')::uuid, made) THEN
+    RETURN NULL;
+  END IF;
+  RETURN COALESCE(flow.record_reply(account, o, ''), '{"skipped": "the session is gone"}');
+END $$;

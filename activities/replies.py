@@ -1,0 +1,84 @@
+"""A turn's reply becomes rows, rendered for its platform: with the step that ends the turn, or afterwards.
+
+Called by activities/agent.py and activities/messages.py. Idempotent by turn, whichever of the two comes first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from activities.dispatch import UNTIL_SENT_S, Dispatcher
+from adapters.registry import Platforms
+from db import outbound
+from db.outbound import Reply
+from db.outbox import session_aggregate
+from db.outgoing import Outgoing, Part
+from db.session import Database
+from db.turns import StepRow
+from domain.sanitize import storable
+from domain.work import Recorded, RecordResult, Settling, TurnInput
+
+FAILURE_NOTICE = "Sorry, I could not answer just now. Please try again, or wait for a colleague."
+
+
+def _text(step: StepRow | None) -> tuple[str, bool]:
+    """Return the text that ends a turn, and whether it is a hand-off's closing words."""
+    if step is None:
+        return "", False
+    if step.kind == "tool":
+        return str(step.response["result"]), bool(step.response.get("terminal"))
+    return str(step.response.get("text", "")), False
+
+
+@dataclass
+class Replies:
+    """One per process."""
+
+    db: Database
+    platforms: Platforms
+    dispatcher: Dispatcher
+
+    async def record(
+        self,
+        turn: TurnInput,
+        settling: Settling,
+        final: StepRow | None,
+        *,
+        failure: str | None = None,
+        skipped: str | None = None,
+    ) -> RecordResult:
+        """Record the text of a stored step, a notice in its place (`failure`), or that there is none (`skipped`)."""
+        out = self._outgoing(turn, settling, final, failure)
+        account_id = UUID(turn.ref.account_id)
+        return self._told(account_id, out, await outbound.record_reply(self.db, account_id, out, skipped=skipped or ""))
+
+    async def finish(self, turn: TurnInput, settling: Settling, final: StepRow) -> RecordResult | None:
+        """Store the step that ends a turn and record its text; None when another step was stored before it."""
+        out = self._outgoing(turn, settling, final, None)
+        account_id = UUID(turn.ref.account_id)
+        new, reply = await outbound.finish_turn(self.db, account_id, final, out)
+        return self._told(account_id, out, reply) if new else None
+
+    def _told(self, account_id: UUID, out: Outgoing, reply: Reply | None) -> RecordResult:
+        if reply is None:
+            return RecordResult()
+        self.dispatcher.notify_within(session_aggregate(account_id, out.session_id), UNTIL_SENT_S)
+        return RecordResult(Recorded(reply.message_id, reply.generation, reply.trace_id))
+
+    def _outgoing(self, turn: TurnInput, settling: Settling, final: StepRow | None, failure: str | None) -> Outgoing:
+        text, closing = _text(final)
+        content = storable(FAILURE_NOTICE if failure else text).strip()
+        rendered = self.platforms.get(turn.ref.platform).render(content) if content else []
+        return Outgoing(
+            session_id=UUID(turn.ref.session_id),
+            content=content,
+            parts=[Part(storable(part.body), storable(part.plain)) for part in rendered],
+            trace_id=turn.trace_id,
+            turn_id=UUID(turn.turn_id),
+            answers=UUID(turn.message_ids[-1]),
+            handled=[UUID(one) for one in settling.handled],
+            processed_no=settling.processed_no,
+            failure=failure,
+            closing=closing,
+        )
