@@ -20,6 +20,7 @@ from activities.dispatch import Dispatcher
 from adapters.registry import Platforms
 from api.arrival_limit import ArrivalLimit
 from api.failures import Failures, client_ip
+from api.known_channels import KnownChannels
 from api.tokens import TokenMint
 from api.webhooks import WebhookDesk
 from config import Settings
@@ -95,7 +96,9 @@ def build(settings: Settings) -> Services:
         mint=TokenMint(settings.jwt_secret.get_secret_value()),
         dispatcher=dispatcher,
         channels=channels,
-        webhooks=WebhookDesk(db, channels, dispatcher, ArrivalLimit(redis), Failures(redis, "webhook")),
+        webhooks=WebhookDesk(
+            db, channels, dispatcher, ArrivalLimit(redis), Failures(redis, "webhook"), KnownChannels(db)
+        ),
         failures=Failures(redis, "login"),
         temporal=temporal,
     )

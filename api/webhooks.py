@@ -22,12 +22,20 @@ from activities.dispatch import Dispatcher
 from adapters.base import ChannelContext, ParsedWebhook, PlatformAdapter, WebhookRequest
 from api.arrival_limit import ArrivalLimit
 from api.failures import Failures
+from api.known_channels import KnownChannels
 from api.notices import tell_waiting
 from db import ingest
-from db.channels import ChannelRow, find_channel
-from db.ingest import Ingested, NothingNewError, RawWebhook
+from db.channels import ChannelRow
+from db.ingest import ChannelChangedError, Ingested, NothingNewError, RawWebhook
 from db.session import Database
-from domain.errors import NotFoundError, PayloadError, PayloadTooLargeError, RateLimitedError, SignatureError
+from domain.errors import (
+    NotFoundError,
+    PayloadError,
+    PayloadTooLargeError,
+    RateLimitedError,
+    SignatureError,
+    UnavailableError,
+)
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/api/v1/chat/webhooks", tags=["webhooks"])
@@ -48,32 +56,50 @@ class WebhookDesk:
     dispatcher: Dispatcher
     limit: ArrivalLimit
     failures: Failures
+    known: KnownChannels
 
     async def receive(self, token: str, request: WebhookRequest) -> tuple[Response, str]:
         """Store a webhook and return its answer with the trace id. Raises the refusals of domain/errors."""
         trace_id = secrets.token_hex(8)
-        channel = await find_channel(self.db, token)
+        channel = self.known.remembered(token)
+        if channel is not None:
+            try:
+                return await self._receive(channel, request, trace_id, remembered=True), trace_id
+            except (SignatureError, PayloadTooLargeError, ChannelChangedError):
+                log.debug("webhook.channel_read_again", channel_id=str(channel.id))
+        channel = await self.known.read(token)
         if channel is None:
             raise NotFoundError("No such webhook")
+        try:
+            return await self._receive(channel, request, trace_id, remembered=False), trace_id
+        except ChannelChangedError as error:
+            raise UnavailableError("The channel is being changed; send it again") from error
+
+    async def _receive(
+        self, channel: ChannelRow, request: WebhookRequest, trace_id: str, *, remembered: bool
+    ) -> Response:
         adapter, context = self.channels.open(channel)
         if len(request.body) > adapter.capabilities.webhook_max_bytes:
             raise PayloadTooLargeError("The body is larger than this platform ever sends")
         adapter.verify(request, context, time.time())
         parsed = _parse(adapter, request, context)
+        if remembered and not (isinstance(parsed, ParsedWebhook) and ingest.is_plain(parsed.events)):
+            # Only the plain message's way checks that the channel is still what we remember.
+            raise ChannelChangedError
         if isinstance(parsed, ParsedWebhook) and parsed.reply is not None:
             reply = parsed.reply
-            return Response(reply.body, reply.status, media_type=reply.content_type), trace_id
+            return Response(reply.body, reply.status, media_type=reply.content_type)
         try:
             ingested, deferred = await self._store(channel, RawWebhook(request.body, request.headers, trace_id), parsed)
         except NothingNewError:
-            return _stored(0), trace_id
+            return _stored(0)
         for aggregate in ingested.aggregates:
             self.dispatcher.notify(aggregate)
         if deferred:
             await tell_waiting(
                 self.db, self.dispatcher, self.limit, adapter, aggregates=ingested.aggregates, trace_id=trace_id
             )
-        return _stored(ingested.fresh), trace_id
+        return _stored(ingested.fresh)
 
     async def _store(self, channel: ChannelRow, raw: RawWebhook, parsed: ParsedWebhook | str) -> tuple[Ingested, bool]:
         if isinstance(parsed, str):

@@ -27,7 +27,14 @@ SERVER_SETTINGS: Final = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
-_LOST: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError, ConnectionError)
+# The last one: the server ended the connection while it was idle, and the driver has read that but not yet acted on it.
+_LOST: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    ConnectionError,
+    asyncpg.InternalClientError,
+)
 
 Connection = PoolConnectionProxy
 Record = asyncpg.Record
@@ -79,7 +86,11 @@ class Calls:
         """Hold one connection, for calls that must share it. Raises the driver's errors and TimeoutError."""
         pool = self._pool or await self._open()
         async with pool.acquire(timeout=5) as conn:
-            yield conn
+            try:
+                yield conn
+            except asyncpg.InternalClientError:
+                conn.terminate()
+                raise
 
     async def _open(self) -> asyncpg.Pool:
         async with self._opening:

@@ -60,8 +60,9 @@ _RECORD: Final = text(
     FROM delivery
     """
 )
-_INGEST_MESSAGE: Final = "SELECT flow.ingest_message($1, $2, $3, $4, $5, $6)"
+_INGEST_MESSAGE: Final = "SELECT flow.ingest_message($1, $2, $3, $4, $5, $6, $7)"
 _STORED_BEFORE: Final = "PN001"
+_CHANNEL_CHANGED: Final = "PN002"
 _KNOWN: Final = text("SELECT 1 FROM chat_sessions WHERE channel_id = :channel_id AND session_key = :session_key")
 _IGNORE: Final = text("UPDATE inbound_events SET state = 'ignored', reason = :reason WHERE id = :id")
 _BUMP_CHANNEL: Final = text("UPDATE chat_channels SET version = version + 1 WHERE id = :id RETURNING version")
@@ -96,6 +97,10 @@ class Item:
 
 class NothingNewError(Exception):
     """Every item of the webhook was stored before: the transaction is given up, so that a repeat leaves no trace."""
+
+
+class ChannelChangedError(Exception):
+    """The channel is not what the webhook was verified and parsed with: read it again and start over."""
 
 
 def _item(event: InboundEvent) -> Item:
@@ -174,15 +179,20 @@ async def store(
     *,
     deferred_until: datetime | None = None,
 ) -> Ingested:
-    """Store a parsed webhook in a transaction of its own. As `record_inbound`; raises UnavailableError too."""
-    if len(events) == 1 and _is_plain(events[0]):
+    """Store a parsed webhook in a transaction of its own. As `record_inbound`; raises UnavailableError too, and for a
+    plain one ChannelChangedError when the channel's version is not the stored one.
+    """
+    if is_plain(events):
         return await _store_message(db, channel, raw, events[0], deferred_until)
     async with db.account(channel.account_id) as conn:
         return await record_inbound(conn, channel, raw, events, deferred_until=deferred_until)
 
 
-def _is_plain(event: InboundEvent) -> bool:
-    """Whether an item is a message and nothing else happens with it."""
+def is_plain(events: Sequence[InboundEvent]) -> bool:
+    """Whether a webhook is one message and nothing else happens with it."""
+    if len(events) != 1:
+        return False
+    event = events[0]
     conditions = event.metadata.get("only_in_known_session") or event.metadata.get("lifecycle")
     return event.kind in TURN_KINDS and event.ignored is None and not conditions
 
@@ -199,10 +209,14 @@ async def _store_message(
     }
     message = message_json(channel, event, deferred_until)
     try:
-        row = await db.call(_INGEST_MESSAGE, channel.account_id, channel.id, hook, raw.body, item, message)
+        row = await db.call(
+            _INGEST_MESSAGE, channel.account_id, channel.id, channel.version, hook, raw.body, item, message
+        )
     except asyncpg.PostgresError as error:
         if error.sqlstate == _STORED_BEFORE:
             raise NothingNewError from error
+        if error.sqlstate == _CHANNEL_CHANGED:
+            raise ChannelChangedError from error
         raise
     session_id: UUID | None = row[0] if row else None
     if session_id is None:

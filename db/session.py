@@ -54,7 +54,7 @@ def _dumps(value: object) -> str:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether the error says that Postgres cannot be reached just now, as opposed to having refused a statement."""
-    if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError):
+    if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError):
         return True
     if isinstance(error, asyncpg.PostgresError):
         return str(error.sqlstate).startswith(_CONNECTION_LOST)

@@ -85,16 +85,21 @@ END $$;
 
 -- A verified webhook with one message, in one round trip. hook: {headers, trace_id}; item: {dedup_key, kind, raw_index, target};
 -- m as above, without inbound_event_id and trace_id. Returns the session; NULL for a repeat, of which no trace is left.
--- Raises PN001 when the first delivery committed while this one was under way.
+-- Raises PN001 when the first delivery committed while this one was under way; PN002 when the channel is not any more
+-- what the webhook was verified and parsed with.
 
-CREATE OR REPLACE FUNCTION flow.ingest_message(account uuid, channel uuid, hook jsonb, body bytea, item jsonb, m jsonb)
-RETURNS uuid LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION flow.ingest_message(
+  account uuid, channel uuid, seen_version bigint, hook jsonb, body bytea, item jsonb, m jsonb
+) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
   delivery uuid := gen_random_uuid();
   event uuid := gen_random_uuid();
   sender_blocked boolean;
 BEGIN
   PERFORM set_config('app.account_id', account::text, true);
+  IF NOT EXISTS (SELECT 1 FROM chat_channels c WHERE c.id = channel AND c.version = seen_version) THEN
+    RAISE EXCEPTION 'the channel changed' USING ERRCODE = 'PN002';
+  END IF;
   IF EXISTS (SELECT 1 FROM inbound_events e WHERE e.channel_id = channel AND e.dedup_key = item ->> 'dedup_key') THEN
     RETURN NULL;
   END IF;
