@@ -1,13 +1,14 @@
 """Webhook accepted (signed, parsed, stored, deduplicated, 2xx) at 20/s, beside a bare FastAPI route with one insert.
 
-The product's worker runs beside it and answers every message, as it would. Prints JSON lines: p50/p95/p99 in ms of
-each pass, and the ratios of the medians.
+Twice: with the product's worker answering every message on the same machine, as it would, and with it paused, so that
+accepting alone is seen. Prints JSON lines: p50/p95/p99 in ms of each pass, and the ratios of the medians.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import statistics
 import sys
 import time
@@ -24,6 +25,7 @@ from stack.ports import any_free
 RATE_PER_S = 20
 REQUESTS = 200
 PASSES = int(os.environ.get("PASSES", "3"))
+PEER, PAUSED, ANSWERING = "bare route", "worker paused", "worker answering"
 Post = Callable[[int], Awaitable[None]]
 
 
@@ -87,13 +89,14 @@ async def run() -> None:
         async def hook(number: int) -> None:
             await send(str(7_000_000 + number % 40), number)
 
-        sides: dict[str, Post] = {"bare route": peer_poster(peer_origin), "powernode": hook}
+        sides: dict[str, Post] = {PEER: peer_poster(peer_origin), PAUSED: hook, ANSWERING: hook}
         results: dict[str, list[list[float]]] = {side: [] for side in sides}
-        for post in sides.values():
-            await measure(post, 0)  # warm
+        for first, post in enumerate((sides[PEER], hook)):
+            await measure(post, first * REQUESTS)  # warm
         for number in range(1, PASSES + 1):
-            for side, post in sides.items():
-                times = await measure(post, number * REQUESTS)
+            for position, (side, post) in enumerate(sides.items()):
+                os.kill(product.pids["worker"], signal.SIGSTOP if side == PAUSED else signal.SIGCONT)
+                times = await measure(post, (number * len(sides) + position) * REQUESTS)
                 results[side].append(times)
                 found = {f"p{share}_ms": round(quantile(times, share / 100), 2) for share in (50, 95, 99)}
                 print(orjson.dumps({"bench": "ingest", "side": side, "pass": number, **found}).decode(), flush=True)
@@ -106,8 +109,11 @@ async def run() -> None:
     }
     ratios = {
         "bench": "ingest",
-        "ratio_p50": round(median["powernode", 0.5] / median["bare route", 0.5], 2),
-        "ratio_p95": round(median["powernode", 0.95] / median["bare route", 0.95], 2),
+        **{
+            f"ratio_p{share * 100:.0f}, {side}": round(median[side, share] / median[PEER, share], 2)
+            for side in (PAUSED, ANSWERING)
+            for share in (0.5, 0.95)
+        },
         "targets": {"ratio_p50": "<= 1.5", "ratio_p95": "<= 2.5"},
     }
     print(orjson.dumps(ratios).decode(), flush=True)
