@@ -88,6 +88,18 @@ def status(*, json: Annotated[bool, Parameter(help="For programs.")] = False) ->
 
 
 @app.command
+def trace(
+    trace_id: Annotated[str, Parameter(help="As `say` shows it, as messages and logs carry it, or from X-Trace-Id.")],
+    *,
+    json: Annotated[bool, Parameter(help="For programs.")] = False,
+) -> int:
+    """Tell one message's story, from its webhook to the receipts of its answer."""
+    from stack.trace import show
+
+    return show(StackSettings.load(), trace_id, as_json=json)
+
+
+@app.command
 def say(
     text: str,
     *,

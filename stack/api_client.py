@@ -13,6 +13,14 @@ from stack.state import StackState
 _LIMIT_S: Final = 20.0
 
 
+class RefusedError(StartError):
+    """The api answered, and said no."""
+
+    def __init__(self, answer: httpx2.Response) -> None:
+        super().__init__(f"{answer.request.url.path} answered {answer.status_code}: {answer.text[:300]}")
+        self.status = answer.status_code
+
+
 class ApiClient:
     """Logs in at the first call; the token outlives any command."""
 
@@ -30,7 +38,7 @@ class ApiClient:
         await self.http.aclose()
 
     async def token(self) -> str:
-        """Return an access token. Raises StartError where the login is refused."""
+        """Return an access token. Raises RefusedError where the login is refused."""
         if not self._token:
             admin = self._state.admin
             answer = await self.http.post(
@@ -40,12 +48,12 @@ class ApiClient:
         return self._token
 
     async def call(self, method: str, path: str, body: object = None) -> Mapping[str, object]:
-        """Return `data` of the answer. Raises StartError for a refusal, httpx2.HTTPError where nobody answers."""
+        """Return `data` of the answer. Raises RefusedError, httpx2.HTTPError where nobody answers."""
         headers = {"Authorization": f"Bearer {await self.token()}"}
         return _data(await self.http.request(method, f"{self._state.api_url}{path}", json=body, headers=headers))
 
 
 def _data(answer: httpx2.Response) -> Mapping[str, object]:
     if answer.status_code >= 300:
-        raise StartError(f"{answer.request.url.path} answered {answer.status_code}: {answer.text[:300]}")
+        raise RefusedError(answer)
     return cast("Mapping[str, object]", answer.json()["data"])
