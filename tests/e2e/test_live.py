@@ -62,9 +62,9 @@ async def until(socket: ClientConnection, kind: str, **wanted: object) -> list[d
     return seen
 
 
-async def watched(system: System) -> tuple[Talk, str, Any]:
+async def watched(system: System, provider: str = "local") -> tuple[Talk, str, Any]:
     """Return a talk with a session, its operator's token and the session's row."""
-    talk = await system.open_talk("telegram", Wish(password_hash=HASH))
+    talk = await system.open_talk("telegram", Wish(password_hash=HASH, provider=provider))
     await talk.say("alice", "hello")
     await talk.replies(1)
     await talk.until("SELECT delivery_status FROM chat_messages WHERE direction = 'outbound'", "sent")
@@ -93,6 +93,41 @@ class TestConversation:
         assert messages[-1] == answer
         [created] = [event["message"] for event in seen if event["type"] == "message_created"]
         assert messages[-2] == created
+
+
+class TestKilledWorker:
+    async def test_deltas_start_over_and_the_answer_is_shown_once(self, system: System) -> None:
+        talk, token, session = await watched(system, "openai_compatible")
+        text = " ".join(f"word {number}" for number in range(60))
+        await system.simulator.post("model/script", {"replies": [{"match": "recite", "text": text, "times": 2}]})
+        async with cable(system, token) as socket:
+            await subscribe(socket, "AiConversationChannel", conversation_id=session.conversation_id)
+            gate = await system.simulator.fault("accept_then_hold", platform="model", times=1)
+            await talk.say("alice", "recite")
+            seen = await until(socket, "ai_response_streaming")
+            assert await system.simulator.held(gate)
+            await system.worker.kill()
+            await system.simulator.release(gate)
+            system.worker.start()
+            seen += await until(socket, "ai_response_complete")
+        deltas = [event for event in seen if event["type"] == "ai_response_streaming"]
+        attempts = [delta["attempt"] for delta in deltas]
+        assert attempts == sorted(attempts)
+        assert {1, 2} <= set(attempts)
+        [first, last] = [[delta for delta in deltas if delta["attempt"] == attempt] for attempt in (1, attempts[-1])]
+        for stream in (first, last):
+            assert [delta["seq"] for delta in stream] == list(range(len(stream)))
+        answer = seen[-1]["message"]
+        assert "".join(delta["delta"] for delta in last) == answer["content"] == text
+        cut = "".join(delta["delta"] for delta in first)
+        assert text.startswith(cut)
+        assert 0 < len(cut) < len(text)
+        assert {delta["message_id"] for delta in deltas} == {answer["id"]}
+        messages = (await rest(talk, token, f"/ai/conversations/{session.conversation_id}/messages"))["messages"]
+        assert [message["id"] for message in messages].count(answer["id"]) == 1
+        assert len(messages) == 4
+        await talk.until("SELECT count(*) FROM chat_messages WHERE delivery_status = 'sent'", 2)
+        assert [reply["text"] for reply in await talk.replies(2)][1:] == [text]
 
 
 class TestSession:
