@@ -190,6 +190,12 @@ class Settings(StackSettings):
         le=120,
         description="Seconds that a worker has to send one part; a quarter of it later its outcome counts as unknown.",
     )
+    history_cap: int = Field(
+        2_000,
+        ge=50,
+        le=20_000,
+        description="Events after which a session's workflow goes on as a new run, with what it remembers.",
+    )
     task_queues: Literal["single", "split"] = Field(
         default="single",
         description="`single`: turns and deliveries share the session's queue (lowest latency); `split`: a queue per "

@@ -116,7 +116,7 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
         redis=redis,
         http=http,
         dispatcher=dispatcher,
-        sessions=SessionActivities(db, dispatcher, queues),
+        sessions=SessionActivities(db, dispatcher, queues, history_cap=settings.history_cap),
         agent=AgentActivities(db, models, publisher, replies, delivery),
         messages=MessageActivities(db, replies),
         delivery=delivery,

@@ -30,6 +30,7 @@ class SessionActivities:
     dispatcher: Dispatcher
     queues: TaskQueues
     default_times: tuple[float, float] = sessions.DEFAULT_TIMES
+    history_cap: int = SessionPlan.history_cap
 
     @activity.defn
     async def load_session(self, ref: SessionRef) -> SessionPlan | None:
@@ -38,7 +39,13 @@ class SessionActivities:
             plan = await sessions.load_plan(conn, UUID(ref.session_id), defaults=self.default_times)
         if plan is None:
             return None
-        return replace(plan, turns_queue=self.queues.turns, delivery_queue=self.queues.delivery(ref.platform))
+        queues = self.queues
+        return replace(
+            plan,
+            turns_queue=queues.turns,
+            delivery_queue=queues.delivery(ref.platform),
+            history_cap=self.history_cap,
+        )
 
     @activity.defn
     async def mark_session_idle(self, request: SessionSeen) -> bool:

@@ -77,6 +77,7 @@ class SessionPlan:
     """What a session's workflow must know when it starts, or when the row changed under it.
 
     `turns_queue` and `delivery_queue`: where slow work goes; None keeps it on the session's own task queue.
+    `history_cap`: events after which the workflow goes on as a new run.
     """
 
     processed_no: int
@@ -91,6 +92,7 @@ class SessionPlan:
     close_after_s: float = 604_800
     turns_queue: str | None = None
     delivery_queue: str | None = None
+    history_cap: int = 2_000
     waiting: list[Arrival] = field(default_factory=list[Arrival])
     undelivered: list[Recorded] = field(default_factory=list[Recorded])
 

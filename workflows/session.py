@@ -38,7 +38,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.messages import MessageActivities
     from activities.sessions import SessionActivities, SessionSeen
 
-HISTORY_CAP: Final = 2_000
 ENDED: Final = frozenset({"closed", "blocked"})
 
 
@@ -108,7 +107,7 @@ class ChatSessionWorkflow:
 
     async def _continue_as_new_if_due(self) -> None:
         info = workflow.info()
-        if not info.is_continue_as_new_suggested() and info.get_current_history_length() < HISTORY_CAP:
+        if not info.is_continue_as_new_suggested() and info.get_current_history_length() < self._inbox.plan.history_cap:
             return
         await workflow.wait_condition(workflow.all_handlers_finished)
         workflow.continue_as_new(self._state)

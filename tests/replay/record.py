@@ -1,4 +1,5 @@
-"""Records histories of real runs: `python -m tests.replay.record`. Run it when a workflow's decisions change on purpose.
+"""Records histories of real runs: `python -m tests.replay.record [scenario ...]`, all of them when none is named. Run it
+when a workflow's decisions change on purpose.
 
 The old files stay as long as workflows of that version may be running; a new version gets files of its own.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -93,7 +95,20 @@ async def closes(system: System) -> Talk:
     return talk
 
 
-SCENARIOS = (plain, tools, waits, collects, interrupts, closes)
+async def continues(system: System) -> Talk:
+    """Many questions at once, under a low cap: the session goes on as a new run while some of them wait."""
+    await system.worker.kill()
+    system.worker.start(POWERNODE_HISTORY_CAP="50")
+    await system.ready()
+    talk = await system.open_talk("telegram")
+    for number in range(12):
+        await talk.say("alice", f"{number} {SECRET}")
+    await talk.replies(12)
+    return talk
+
+
+SCENARIOS = (plain, tools, waits, collects, interrupts, closes, continues)
+SCENARIO_NAMES = [scenario.__name__ for scenario in SCENARIOS]
 
 
 async def save(client: Client, talk: Talk, name: str) -> None:
@@ -117,7 +132,7 @@ async def main() -> None:
             database = DatabaseUrls("record", urls.database_url, urls.database_owner_url)
             system = await start_system(urls, database, urls.redis_url, simulator.origin, folder)
             client = await Client.connect(urls.temporal_address, namespace=urls.temporal_namespace)
-            for scenario in SCENARIOS:
+            for scenario in [one for one in SCENARIOS if one.__name__ in (sys.argv[1:] or SCENARIO_NAMES)]:
                 await save(client, await scenario(system), scenario.__name__)
             await system.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from pathlib import Path
 
@@ -36,3 +37,18 @@ class TestRecorded:
         assert all(
             name in names for name in ("ChatSessionWorkflow", "AgentResponseWorkflow", "OutboundDeliveryWorkflow")
         )
+
+    def test_a_session_goes_on_as_a_new_run_while_messages_wait(self) -> None:
+        histories = [
+            WorkflowHistory.from_json(path.stem, path.read_text()) for path in HISTORIES if "-continues-" in path.stem
+        ]
+        followed = {
+            event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+            for history in histories
+            for event in history.events[-1:]
+        } - {""}
+        first = [history.events[0].workflow_execution_started_event_attributes for history in histories]
+        assert followed
+        assert followed <= {start.original_execution_run_id for start in first}
+        carried = [json.loads(start.input.payloads[0].data) for start in first if start.continued_execution_run_id]
+        assert any(state["pending"] for state in carried)
