@@ -96,7 +96,10 @@ class WebhookReply:
 
 @dataclass(frozen=True, slots=True)
 class ParsedWebhook:
-    """What a verified webhook holds: any number of items, or a handshake to be answered literally."""
+    """What a verified webhook holds: any number of items, or a handshake to be answered literally.
+
+    A `reply` beside items is the webhook's answer once they are stored; that it was heard is never known.
+    """
 
     events: tuple[InboundEvent, ...] = ()
     reply: WebhookReply | None = None

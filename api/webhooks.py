@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse
 
 from activities.channels import ChannelDesk
 from activities.dispatch import Dispatcher
-from adapters.base import ChannelContext, ParsedWebhook, PlatformAdapter, WebhookRequest
+from adapters.base import ChannelContext, ParsedWebhook, PlatformAdapter, WebhookReply, WebhookRequest
 from api.arrival_limit import ArrivalLimit
 from api.failures import Failures
 from api.known_channels import KnownChannels
@@ -83,23 +83,23 @@ class WebhookDesk:
             raise PayloadTooLargeError("The body is larger than this platform ever sends")
         adapter.verify(request, context, time.time())
         parsed = _parse(adapter, request, context)
-        if remembered and not (isinstance(parsed, ParsedWebhook) and ingest.is_plain(parsed.events)):
+        events, reply = (parsed.events, parsed.reply) if isinstance(parsed, ParsedWebhook) else ((), None)
+        if remembered and not ingest.is_plain(events):
             # Only the plain message's way checks that the channel is still what we remember.
             raise ChannelChangedError
-        if isinstance(parsed, ParsedWebhook) and parsed.reply is not None:
-            reply = parsed.reply
-            return Response(reply.body, reply.status, media_type=reply.content_type)
+        if reply is not None and not events:
+            return _literal(reply)
         try:
             ingested, deferred = await self._store(channel, RawWebhook(request.body, request.headers, trace_id), parsed)
         except NothingNewError:
-            return _stored(0)
+            return _stored(0, reply)
         for aggregate in ingested.aggregates:
             self.dispatcher.notify(aggregate)
         if deferred:
             await tell_waiting(
                 self.db, self.dispatcher, self.limit, adapter, aggregates=ingested.aggregates, trace_id=trace_id
             )
-        return _stored(ingested.fresh)
+        return _stored(ingested.fresh, reply)
 
     async def _store(self, channel: ChannelRow, raw: RawWebhook, parsed: ParsedWebhook | str) -> tuple[Ingested, bool]:
         if isinstance(parsed, str):
@@ -111,8 +111,12 @@ class WebhookDesk:
         return await ingest.store(self.db, channel, raw, parsed.events, deferred_until=until), until is not None
 
 
-def _stored(fresh: int) -> Response:
-    return JSONResponse({"success": True, "processed": fresh})
+def _literal(reply: WebhookReply) -> Response:
+    return Response(reply.body, reply.status, media_type=reply.content_type)
+
+
+def _stored(fresh: int, reply: WebhookReply | None) -> Response:
+    return _literal(reply) if reply is not None else JSONResponse({"success": True, "processed": fresh})
 
 
 def _parse(adapter: PlatformAdapter, request: WebhookRequest, context: ChannelContext) -> ParsedWebhook | str:

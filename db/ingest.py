@@ -22,6 +22,7 @@ from db import channel_status, outbox
 from db.arrivals import ArrivingItem, message_json, record_message
 from db.channels import ChannelRow
 from db.edits import apply_edit
+from db.moves import move_session
 from db.outbox import Aggregate
 from db.receipts import apply_receipt
 from db.rows import preview
@@ -61,6 +62,8 @@ _RECORD: Final = text(
     """
 )
 _INGEST_MESSAGE: Final = "SELECT flow.ingest_message($1, $2, $3, $4, $5, $6, $7)"
+_CONDITIONS: Final = frozenset({"only_in_known_session", "lifecycle", "moved_from"})
+"""Metadata that says that more is to be looked at, or done, than to store a message."""
 _STORED_BEFORE: Final = "PN001"
 _CHANNEL_CHANGED: Final = "PN002"
 _KNOWN: Final = text("SELECT 1 FROM chat_sessions WHERE channel_id = :channel_id AND session_key = :session_key")
@@ -193,8 +196,7 @@ def is_plain(events: Sequence[InboundEvent]) -> bool:
     if len(events) != 1:
         return False
     event = events[0]
-    conditions = event.metadata.get("only_in_known_session") or event.metadata.get("lifecycle")
-    return event.kind in TURN_KINDS and event.ignored is None and not conditions
+    return event.kind in TURN_KINDS and event.ignored is None and not event.metadata.keys() & _CONDITIONS
 
 
 async def _store_message(
@@ -252,14 +254,20 @@ async def record_inbound(
             if aggregate is not None:
                 aggregates[aggregate.name] = aggregate
     for item in items:
-        lifecycle = item.event.metadata.get("lifecycle")
-        if lifecycle and item.row_id in fresh:
-            error = f"The platform reports: {lifecycle}"
-            changed = await channel_status.change(
-                conn, channel.account_id, channel.id, ChannelStatus.ERROR, error=error
-            )
+        if item.row_id in fresh:
+            changed = await _happen(conn, channel, item.event.metadata)
             aggregates |= {changed.name: changed} if changed else {}
     return Ingested(fresh=len(fresh), aggregates=tuple(aggregates.values()))
+
+
+async def _happen(conn: AsyncConnection, channel: ChannelRow, told: Mapping[str, str]) -> Aggregate | None:
+    """Take note of what an item says about the channel itself, whether or not it opens a turn."""
+    if "moved_from" in told:
+        await move_session(conn, channel, told["moved_from"], told["moved_to"])
+    if not told.get("lifecycle"):
+        return None
+    error = f"The platform reports: {told['lifecycle']}"
+    return await channel_status.change(conn, channel.account_id, channel.id, ChannelStatus.ERROR, error=error)
 
 
 async def _apply(

@@ -17,7 +17,7 @@ from simulator.channel import Channel
 from simulator.records import Chat, Delivery, Json, Message, Person
 from simulator.state import World
 
-SayKind = Literal["message", "edit", "delete", "command", "press", "react", "bot_message", "raw"]
+SayKind = Literal["message", "edit", "delete", "command", "press", "react", "bot_message", "upgrade", "raw"]
 
 
 class Say(BaseModel):
@@ -38,6 +38,7 @@ class Say(BaseModel):
     mention: bool = False
     bot: bool = False
     kind: SayKind = "message"
+    """upgrade: a group becomes a supergroup, with an id of its own."""
     target: str | None = None
     """The message that is edited, deleted, pressed or reacted to."""
     payload: Json | None = None
@@ -74,6 +75,8 @@ def act(world: World, channel: Channel, say: Say, origin: str) -> Done:
         _raw(done, say)
     elif say.kind == "command":
         _command(world, done, say, origin)
+    elif say.kind == "upgrade":
+        _upgrade(world, done)
     else:
         _touch(world, done, say, origin)
     return done
@@ -150,6 +153,19 @@ def _command(world: World, done: Done, say: Say, origin: str) -> None:
         done.deliveries = slack_events.command(done.channel, done.chat, done.person, text, origin)
     else:
         _write(world, done, say.model_copy(update={"text": text}))
+
+
+def _upgrade(world: World, done: Done) -> None:
+    channel, old = done.channel, done.chat
+    if channel.platform != "telegram" or old.kind != "group":
+        raise ImpossibleError("only a group becomes a supergroup")
+    name, old.name = old.name, f"{old.name} (before the upgrade)"
+    new = channel.group_chat(name, "supergroup")
+    new.members, old.moved_to = list(old.members), new.id
+    for chat in (old, new):
+        world.save_chat(channel, chat)
+    done.chat = new
+    done.deliveries = telegram_updates.upgraded(channel, old, new, done.person)
 
 
 def _raw(done: Done, say: Say) -> None:

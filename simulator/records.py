@@ -68,6 +68,8 @@ class Chat:
     members: list[str] = field(default_factory=list[str])
     threads: list[str] = field(default_factory=list[str])
     last_id: int = 0
+    moved_to: str | None = None
+    """The id that the chat has since it was upgraded; this one is only kept to refer to it."""
 
 
 @dataclass(slots=True)

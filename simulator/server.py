@@ -47,12 +47,13 @@ def create_app(state_file: Path | None = None) -> Starlette:
 async def _lifespan(app: Starlette, state_file: Path | None) -> AsyncGenerator[None]:
     world = World(state_file)
     faults = Faults(world.changes)
-    courier = Courier(world)
+    telegram = TelegramApi(world, faults)
+    courier = Courier(world, telegram.obey)
     model = ModelApi(world, faults)
     control = Control(world, faults, courier, model)
     app.state.world = world
     app.router.routes[:] = [
-        *_platform_routes(TelegramApi(world, faults), SlackApi(world, faults, courier), model),
+        *_platform_routes(telegram, SlackApi(world, faults, courier), model),
         *_control_routes(control, Reads(world, faults, control.batches)),
         Route("/", _page),
         Route("/_sim/health", _health),

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Final
+from typing import Final, cast
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -73,6 +74,24 @@ class TelegramApi:
             self._world.note_call(call)
             return refusal_response(401, "Unauthorized")
         return await answer_call(self._world, self._faults, call, lambda: self._act(channel, method, args), refuse)
+
+    def obey(self, channel: Channel, answer: bytes) -> None:
+        """Carry out the call that a webhook was answered with, if it was; nobody is told how that went.
+
+        https://core.telegram.org/bots/api#making-requests-when-getting-updates
+        """
+        try:
+            asked: object = orjson.loads(answer)
+        except orjson.JSONDecodeError:
+            return
+        values = cast("Json", asked) if isinstance(asked, dict) else {}
+        method = values.pop("method", None)
+        if channel.platform != "telegram" or not isinstance(method, str):
+            return
+        call = new_call("telegram", channel, method, values)
+        done = self._act(channel, method, Args(values))
+        call.status, call.error, call.accepted = done.status, done.error, done.accepted
+        self._world.note_call(call)
 
     def _channel(self, token: str, method: str, args: Args) -> Channel | None:
         """Return the token's bot. A new, well-formed token becomes a bot by its setWebhook."""
@@ -233,6 +252,9 @@ class TelegramApi:
         chat = channel.reached_chat(reference)
         if chat is None:
             raise RefusedError(400, "Bad Request: chat not found")
+        if chat.moved_to is not None:
+            text = "Bad Request: group chat was upgraded to a supergroup chat"
+            raise RefusedError(400, text, {"migrate_to_chat_id": int(chat.moved_to)})
         if chat.kind == "private":
             person = channel.person_by_id(chat.id)
             if person is not None and person.blocked:

@@ -68,6 +68,20 @@ def reacted(channel: Channel, chat: Chat, person: Person, message: Message, emoj
     return found
 
 
+def upgraded(channel: Channel, old: Chat, new: Chat, person: Person) -> list[Delivery]:
+    """Return the two service messages of a group that became a supergroup: the last of the one, the first of the other."""
+    found: list[Delivery] = []
+    for chat, told in ((old, {"migrate_to_chat_id": int(new.id)}), (new, {"migrate_from_chat_id": int(old.id)})):
+        service: Json = {
+            "message_id": int(channel.new_message_id(chat, None)),
+            "from": person_user(person),
+            "chat": chat_object(chat),
+            "date": int(time.time()),
+        }
+        found += _update(channel, chat, "message", service | told, about=None)
+    return found
+
+
 def raw(channel: Channel, chat: Chat, kind: str, payload: Json, event_id: str | None) -> list[Delivery]:
     """Return an update with this content of this kind, known or not."""
     return _update(channel, chat, kind, payload, about=None, event_id=event_id)

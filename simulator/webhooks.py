@@ -12,7 +12,7 @@ import base64
 import logging
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Final
 
 import httpx2
@@ -56,10 +56,11 @@ class _Result:
 
 
 class Courier:
-    """All webhooks under way. One per simulator."""
+    """All webhooks under way. One per simulator. `taken` is told what a webhook was accepted with."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, taken: Callable[[Channel, bytes], None]) -> None:
         self._world = world
+        self._taken = taken
         self._client = httpx2.AsyncClient(
             limits=httpx2.Limits(max_connections=256, max_keepalive_connections=64),
             follow_redirects=False,
@@ -169,7 +170,9 @@ class Courier:
             return _Result(0, "no webhook is set", "connection_failed", _NO_HEADERS, b"")
         headers = request_headers(channel, job.delivery, job.body, retry, reason)
         result = await self._post(channel, channel.webhook.url, headers, job.body)
-        if not result.ok:
+        if result.ok:
+            self._taken(channel, result.body)
+        else:
             channel.webhook.last_error = result.error or f"Wrong response from the webhook: {result.status}"
             channel.webhook.last_error_at = time.time()
         return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from simulator.client import SimulatorClient
@@ -192,6 +193,38 @@ class TestAnswerCallbackQuery:
         assert (press["data"], press["message"]["message_id"]) == ("yes", sent["message_id"])
         assert (await telegram.call("answerCallbackQuery", callback_query_id=press["id"]))["ok"] is True
         assert (await telegram.call("answerCallbackQuery", callback_query_id=press["id"]))["error_code"] == 400
+
+
+class TestObey:
+    async def test_carries_out_what_a_webhook_was_answered_with(self, telegram: Bot) -> None:
+        chat = await telegram.chat_with("alice")
+        telegram.hook.answers.append((200, {}, orjson.dumps({"method": "sendMessage", "chat_id": chat, "text": "hi"})))
+        await telegram.sim.say(telegram.name, "alice", "hello", wait=True)
+        [call] = await telegram.sim.calls(channel=telegram.name, method="sendMessage")
+        assert (call["status"], call["accepted"]) == (200, True)
+        messages = (await telegram.sim.phone(telegram.name, "alice"))["chats"][0]["messages"]
+        assert [message["text"] for message in messages] == ["hello", "hi"]
+
+    async def test_lets_any_other_answer_be(self, telegram: Bot) -> None:
+        for answer in (b"", b"ok", b"[]", b'{"ok": true}', b'{"method": 1}'):
+            telegram.hook.answers.append((200, {}, answer))
+            await telegram.sim.say(telegram.name, "alice", "hello", wait=True)
+        assert await telegram.sim.calls(channel=telegram.name, at_least=0) == []
+
+
+class TestUpgrade:
+    async def test_a_group_gets_another_id_and_says_so_twice(self, telegram: Bot) -> None:
+        group = await telegram.sim.say(telegram.name, "alice", "/start", chat="Team", chat_kind="group", wait=True)
+        moved = await telegram.sim.say(telegram.name, "alice", chat="Team", kind="upgrade", wait=True)
+        old, new = int(group["chat"]), int(moved["chat"])
+        told = [request.json["message"] for request in telegram.hook.requests[-2:]]
+        assert [message["chat"]["id"] for message in told] == [old, new]
+        assert (told[0]["migrate_to_chat_id"], told[1]["migrate_from_chat_id"]) == (new, old)
+        refusal = await telegram.call("sendMessage", chat_id=old, text="hi")
+        assert (refusal["error_code"], refusal["parameters"]) == (400, {"migrate_to_chat_id": new})
+        assert (await telegram.call("sendMessage", chat_id=new, text="hi"))["ok"] is True
+        later = await telegram.sim.say(telegram.name, "alice", "/start", chat="Team", wait=True)
+        assert int(later["chat"]) == new
 
 
 class TestParseHtml:

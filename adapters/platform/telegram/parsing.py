@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from pydantic import ValidationError
 
-from adapters.base import ChannelContext, ParsedWebhook, WebhookRequest
+from adapters.base import ChannelContext, ParsedWebhook, WebhookReply, WebhookRequest
 from adapters.foreign import decode_object, digest, instant
 from adapters.platform.telegram.content import Ourselves, command_is_ours, mentions, read_content, spelled
 from adapters.platform.telegram.payloads import Callback, Chat, MemberChange, Message, Reaction, User
@@ -75,10 +76,23 @@ def parse_update(request: WebhookRequest, channel: ChannelContext) -> ParsedWebh
         dedup_key=f"u:{number}" if isinstance(number, int) else digest(request.body),
     )
     try:
-        return ParsedWebhook(events=(_read(update, raw),))
+        event = _read(update, raw)
+        return ParsedWebhook(events=(event,), reply=_at_once(event))
     except ValidationError as error:
         where = ", ".join(".".join(map(str, one["loc"])) for one in error.errors()[:3])
         return ParsedWebhook(events=(_unknown(update, f"unreadable update, at: {where}"),))
+
+
+def _at_once(event: InboundEvent) -> WebhookReply | None:
+    """Stop a pressed button's spinner by the answer to its webhook: a call that costs no request and needs no success.
+
+    https://core.telegram.org/bots/api#making-requests-when-getting-updates
+    """
+    press = event.metadata.get("callback_query_id")
+    if press is None:
+        return None
+    body = json.dumps({"method": "answerCallbackQuery", "callback_query_id": press})
+    return WebhookReply(body.encode(), "application/json")
 
 
 def _read(update: _Update, raw: Mapping[str, object]) -> InboundEvent:
@@ -151,9 +165,16 @@ def _metadata(message: Message) -> dict[str, str]:
     kept = {
         "media_group_id": message.media_group_id,
         "answers_message_id": message.reply_to_message.message_id if message.reply_to_message else None,
-        "migrate_to_chat_id": message.migrate_to_chat_id,
     }
-    return {name: str(value) for name, value in kept.items() if value is not None}
+    return {name: str(value) for name, value in kept.items() if value is not None} | _moved(message)
+
+
+def _moved(message: Message) -> dict[str, str]:
+    """Say that a group has a new id: told twice, as its old self's last message and its new self's first."""
+    old, new = message.chat.id, message.migrate_to_chat_id
+    if message.migrate_from_chat_id is not None:
+        old, new = message.migrate_from_chat_id, message.chat.id
+    return {} if new is None else {"moved_from": str(old), "moved_to": str(new)}
 
 
 def _as_command(item: InboundEvent, message: Message, us: Ourselves) -> InboundEvent:

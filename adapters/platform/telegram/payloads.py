@@ -145,6 +145,7 @@ class Message(Foreign):
     poll: Poll | None = None
     dice: Dice | None = None
     migrate_to_chat_id: int | None = None
+    migrate_from_chat_id: int | None = None
     reply_markup: Keyboard | None = None
 
 
