@@ -249,10 +249,11 @@ class DeliverInput:
 
 @dataclass
 class DeliveryState:
-    """All that a delivery workflow remembers: the queue of messages, in order."""
+    """All that a delivery workflow remembers: the queue of messages, in order. `waits_for`: why the first one waits."""
 
     ref: SessionRef
     queue: list[Recorded] = field(default_factory=list[Recorded])
     task_queue: str | None = None
     wait_s: float = 0.0
     failing_since: float = 0.0
+    waits_for: str = ""

@@ -97,7 +97,9 @@ class OutboundDeliveryWorkflow:
         self._describe()
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: self._hurry, timeout=timedelta(seconds=self._state.wait_s), timeout_summary="next attempt"
+                lambda: self._hurry,
+                timeout=timedelta(seconds=self._state.wait_s),
+                timeout_summary=f"next attempt after: {self._state.waits_for or 'a refusal'}",
             )
         self._hurry = False
 
@@ -109,7 +111,7 @@ class OutboundDeliveryWorkflow:
             state.queue.remove(head)
             state.wait_s, state.failing_since = 0.0, 0.0
             return 1
-        state.wait_s = max(0.05, result.wait_s)
+        state.wait_s, state.waits_for = max(0.05, result.wait_s), result.error_class
         self._step_aside(result)
         return 0
 
@@ -133,4 +135,6 @@ class OutboundDeliveryWorkflow:
 
     def _describe(self) -> None:
         waiting = "\n".join(f"- `{message.message_id}` (trace `{message.trace_id}`)" for message in self._state.queue)
-        workflow.set_current_details(f"Next attempt in {self._state.wait_s:.0f} s\n\nWaiting:\n{waiting}")
+        workflow.set_current_details(
+            f"Next attempt {self._state.wait_s:.0f} s after: {self._state.waits_for or 'a refusal'}\n\nWaiting:\n{waiting}"
+        )

@@ -51,6 +51,7 @@ class ChatSessionWorkflow:
         self._inbox = Inbox(state)
         self._last_activity = workflow.time()
         self._closed = False
+        self._doing = "Nothing answered in this run yet"
 
     @workflow.signal
     def message_received(self, arrivals: list[Arrival]) -> None:
@@ -58,6 +59,7 @@ class ChatSessionWorkflow:
         self._last_activity = workflow.time()
         for arrival in arrivals:
             self._inbox.add(arrival)
+        self._describe()
 
     @workflow.signal
     def deliver_recorded(self, messages: list[Recorded]) -> None:
@@ -77,6 +79,7 @@ class ChatSessionWorkflow:
         """The delivery workflow has emptied its queue."""
         if self._state.open_delivery == workflow_id:
             self._state.open_delivery = None
+            self._describe()
 
     @workflow.query
     def state(self) -> SessionState:
@@ -129,6 +132,7 @@ class ChatSessionWorkflow:
         batch = await self._inbox.take(workflow.sleep)
         while True:
             turn = turn_for(self._state.ref, batch)
+            self._describe(f"Answering **{turn.label}**")
             outcome = await self._run(turn, batch)
             if outcome is not None:
                 break
@@ -138,7 +142,7 @@ class ChatSessionWorkflow:
         self._inbox.settle(batch, outcome.steered)
         if reply.recorded is not None:
             await self._deliver(reply.recorded, outcome.delivery)
-        self._describe(turn)
+        self._describe(f"Answered up to arrival {self._state.processed_no}, last **{turn.label}**")
 
     async def _record(self, turn: TurnInput, batch: list[Arrival], outcome: TurnOutcome) -> RecordResult:
         settling = self._inbox.settling(batch, outcome.steered)
@@ -219,7 +223,9 @@ class ChatSessionWorkflow:
         if result.settled:
             return
         workflow_id = delivery_workflow_id(message.message_id)
-        state = DeliveryState(self._state.ref, [message], plan.delivery_queue, wait_s=result.wait_s)
+        state = DeliveryState(
+            self._state.ref, [message], plan.delivery_queue, wait_s=result.wait_s, waits_for=result.error_class
+        )
         try:
             await workflow.start_child_workflow(
                 OutboundDeliveryWorkflow.run,
@@ -228,7 +234,7 @@ class ChatSessionWorkflow:
                 task_timeout=policies.TASK_TIMEOUT,
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
                 search_attributes=search_attributes(self._state.ref, message.trace_id),
-                static_summary=f"Delivery of {message.message_id}",
+                static_summary=f"Delivery of reply {message.trace_id}",
             )
         except WorkflowAlreadyStartedError:
             await self._append(workflow_id, message)
@@ -284,9 +290,11 @@ class ChatSessionWorkflow:
             retry_policy=policies.DATABASE_RETRY,
         )
 
-    def _describe(self, turn: TurnInput) -> None:
+    def _describe(self, doing: str | None = None) -> None:
+        """Keep what the UI shows under "Current Details" true; it costs no event."""
+        self._doing = doing or self._doing
         state = self._state
-        workflow.set_current_details(
-            f"Answered up to arrival **{state.processed_no}** (last: {turn.label})\n\n"
-            f"- waiting: {len(state.pending)}\n- being delivered by: `{state.open_delivery or 'this workflow'}`"
-        )
+        lines = [self._doing, "", f"- waiting for an answer: {len(state.pending)}"]
+        if state.open_delivery is not None:
+            lines.append(f"- refused by the platform for now, tried again by: `{state.open_delivery}`")
+        workflow.set_current_details("\n".join(lines))
