@@ -22,7 +22,7 @@ from tests.e2e.system import System, Talk, start_system
 from tests.tenants import Wish
 
 FOLDER = Path(__file__).parent / "histories"
-VERSION = "1"
+VERSION = "2"
 SECRET = "correct-horse-battery"
 """Said by every person and quoted by every answer: it must be in no history (ruling: ids only)."""
 
