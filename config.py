@@ -117,8 +117,7 @@ class StackSettings(BaseSettings):
     )
     temporal_compression: bool = Field(
         default=False,
-        description="Compress what goes to and from Temporal. Worth its CPU over a long line only; within one network it"
-        " costs a tenth of each process's time.",
+        description="Compress (gzip) what goes to and from Temporal: worth its CPU on both sides over a long line only.",
     )
     temporal_namespace: str = Field(
         default="default", validation_alias="TEMPORAL_NAMESPACE", description=TEMPORAL_VARIABLES["TEMPORAL_NAMESPACE"]

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from ipaddress import IPv4Network
 
 import pytest
+from temporalio.service import GrpcCompression
 
 from config import PREFIX, TEMPORAL_VARIABLES, Settings, SettingsError, StackSettings, known_variables, variable
 from stack.gen import configuration
@@ -112,7 +113,15 @@ class TestSecrets:
 
 class TestTemporalConnect:
     def test_defaults(self) -> None:
-        assert load().temporal_connect() == {"target_host": "127.0.0.1:7233", "namespace": "default"}
+        assert load().temporal_connect() == {
+            "target_host": "127.0.0.1:7233",
+            "namespace": "default",
+            "grpc_compression": GrpcCompression.NONE,
+        }
+
+    def test_compression_can_be_had(self) -> None:
+        connect = load(POWERNODE_TEMPORAL_COMPRESSION="true").temporal_connect()
+        assert connect.get("grpc_compression") == GrpcCompression.GZIP
 
     def test_address_namespace_and_key_come_from_temporals_own_variables(self) -> None:
         values = {"TEMPORAL_ADDRESS": "t:1", "TEMPORAL_NAMESPACE": "n", "TEMPORAL_API_KEY": "k"}
