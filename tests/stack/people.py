@@ -55,24 +55,26 @@ async def place(
     """Run a system with one channel of a platform."""
     async with running_simulator() as simulator:
         system = await start_system(stack_urls, urls, redis_url, simulator.origin, folder)
-        talk = await system.open_talk(platform, replace(wish or Wish(), password_hash=hash_password(PASSWORD)))
-        [row] = await talk.rows("SELECT name FROM chat_channels")
-        # The commands know a channel by the name it has in the product.
-        talk = replace(talk, name=str(row.name))
-        await simulator.register(platform, talk.name, talk.webhook_url, talk.credentials)
-        state = StackState(
-            api_url=system.api_url,
-            cable_url=system.api_url.replace("http", "ws") + "/cable",
-            temporal_address=stack_urls.temporal_address,
-            temporal_namespace=stack_urls.temporal_namespace,
-            temporal_ui_url="http://temporal.example.org",
-            database_url=urls.app,
-            database_owner_url=urls.owner,
-            redis_url=redis_url,
-            simulator_url=simulator.origin,
-            admin=Admin(email=talk.tenant.email, password=PASSWORD),
-            demo_channels={platform: DemoChannel(id=str(talk.tenant.channel_id), webhook_url=talk.webhook_url)},
-        )
-        (folder / "stack.json").write_text(state.model_dump_json())
-        yield Place(system, talk, folder)
-        await system.close()
+        try:
+            talk = await system.open_talk(platform, replace(wish or Wish(), password_hash=hash_password(PASSWORD)))
+            [row] = await talk.rows("SELECT name FROM chat_channels")
+            # The commands know a channel by the name it has in the product.
+            talk = replace(talk, name=str(row.name))
+            await simulator.register(platform, talk.name, talk.webhook_url, talk.credentials)
+            state = StackState(
+                api_url=system.api_url,
+                cable_url=system.api_url.replace("http", "ws") + "/cable",
+                temporal_address=stack_urls.temporal_address,
+                temporal_namespace=stack_urls.temporal_namespace,
+                temporal_ui_url="http://temporal.example.org",
+                database_url=urls.app,
+                database_owner_url=urls.owner,
+                redis_url=redis_url,
+                simulator_url=simulator.origin,
+                admin=Admin(email=talk.tenant.email, password=PASSWORD),
+                demo_channels={platform: DemoChannel(id=str(talk.tenant.channel_id), webhook_url=talk.webhook_url)},
+            )
+            (folder / "stack.json").write_text(state.model_dump_json())
+            yield Place(system, talk, folder)
+        finally:
+            await system.close()
