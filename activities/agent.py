@@ -26,6 +26,7 @@ from db.outbound import reply_public_id
 from db.session import Database
 from db.turns import OpenTurn, StepRow, Wanted
 from domain.agent import ChatMessage, ModelRequest, Role, TextDelta, ToolCall, TurnLimits, Usage
+from domain.budget import DEFAULT_OUTPUT_TOKENS
 from domain.errors import ModelError, UnavailableError
 from domain.events import AiResponseStreaming
 from domain.work import (
@@ -159,6 +160,7 @@ class AgentActivities:
             UUID(step.turn.ref.session_id),
             message_ids,
             step.turn.trace_id,
+            step.step,
             with_steps=step.step > 1 or activity.info().attempt > 1,
         )
         opened = await turns.begin(self.db, account_id, wanted)
@@ -167,6 +169,8 @@ class AgentActivities:
         stored = next((one for one in opened.steps if one.step == step.step), None)
         if stored is not None:
             return await self._stored(step, stored, _limits(opened))
+        if opened.refused is not None:
+            return ModelStepResult(outcome="over_budget", reason=opened.refused)
         nonce = secrets.token_hex(4)
         request = _model_request(opened, turns.shown(opened.said, nonce) + _history(opened.steps), nonce)
         async with heartbeating():
@@ -266,6 +270,6 @@ def _model_request(opened: OpenTurn, messages: list[ChatMessage], nonce: str) ->
         model=agent.model,
         messages=(ChatMessage(Role.SYSTEM, system), *messages),
         tools=tuple(tool_specs(name for name in agent.tools if name in TOOLS)),
-        max_tokens=agent.settings.get("max_output_tokens"),
+        max_tokens=agent.settings.get("max_output_tokens") or (DEFAULT_OUTPUT_TOKENS if opened.reserved else None),
         temperature=agent.settings.get("temperature"),
     )

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from temporalio import activity
 
-from activities.replies import Replies
+from activities.replies import BUDGET_NOTICE, FAILURE_NOTICE, Replies
 from db.session import Database
 from db.turns import load_steps
 from domain.work import RecordInput, RecordResult
@@ -31,5 +31,10 @@ class MessageActivities:
             steps = await load_steps(self.db, UUID(turn.ref.account_id), UUID(turn.turn_id))
             final = next((one for one in steps if one.step == request.final_step), None)
         return await self.replies.record(
-            turn, request.settling, final, failure=request.failure, skipped=request.skipped
+            turn,
+            request.settling,
+            final,
+            failure=request.failure,
+            skipped=request.skipped,
+            notice=BUDGET_NOTICE if request.over_budget else FAILURE_NOTICE,
         )

@@ -20,6 +20,7 @@ from domain.sanitize import storable
 from domain.work import Recorded, RecordResult, Settling, TurnInput
 
 FAILURE_NOTICE = "Sorry, I could not answer just now. Please try again, or wait for a colleague."
+BUDGET_NOTICE = "Sorry, I have answered all I can for now. Please try again later, or wait for a colleague."
 
 
 def _text(step: StepRow | None) -> tuple[str, bool]:
@@ -47,15 +48,17 @@ class Replies:
         *,
         failure: str | None = None,
         skipped: str | None = None,
+        notice: str = FAILURE_NOTICE,
     ) -> RecordResult:
-        """Record the text of a stored step, a notice in its place (`failure`), or that there is none (`skipped`)."""
-        out = self._outgoing(turn, settling, final, failure)
+        """Record the text of a stored step, `notice` in its place (`failure`), or that there is none (`skipped`)."""
+        said = (notice, False) if failure else _text(final)
+        out = self._outgoing(turn, settling, said, failure)
         account_id = UUID(turn.ref.account_id)
         return self._told(account_id, out, await outbound.record_reply(self.db, account_id, out, skipped=skipped or ""))
 
     async def finish(self, turn: TurnInput, settling: Settling, final: StepRow) -> RecordResult | None:
         """Store the step that ends a turn and record its text; None when another step was stored before it."""
-        out = self._outgoing(turn, settling, final, None)
+        out = self._outgoing(turn, settling, _text(final), None)
         account_id = UUID(turn.ref.account_id)
         new, reply = await outbound.finish_turn(self.db, account_id, final, out)
         return self._told(account_id, out, reply) if new else None
@@ -66,9 +69,9 @@ class Replies:
         self.dispatcher.notify_within(session_aggregate(account_id, out.session_id), UNTIL_SENT_S)
         return RecordResult(Recorded(reply.message_id, reply.generation, reply.trace_id))
 
-    def _outgoing(self, turn: TurnInput, settling: Settling, final: StepRow | None, failure: str | None) -> Outgoing:
-        text, closing = _text(final)
-        content = storable(FAILURE_NOTICE if failure else text).strip()
+    def _outgoing(self, turn: TurnInput, settling: Settling, said: tuple[str, bool], failure: str | None) -> Outgoing:
+        text, closing = said
+        content = storable(text).strip()
         rendered = self.platforms.get(turn.ref.platform).render(content) if content else []
         return Outgoing(
             session_id=UUID(turn.ref.session_id),

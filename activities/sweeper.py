@@ -1,4 +1,4 @@
-"""What runs in every worker beside Temporal: the outbox's backstop, deferred messages, and the worker's sign of life.
+"""What runs in every worker beside Temporal: the outbox's backstop, deferred messages, budgets, and the worker's sign of life.
 
 Two workers sweeping at once do no harm: dispatch takes a lock per aggregate, release and heartbeat lock their rows.
 """
@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from activities.dispatch import Dispatcher, DispatchError
-from db import deferred, heartbeats, outbox
+from db import budgets, deferred, heartbeats, outbox
 from db.outbox import Aggregate
 from db.session import Database
 from domain.errors import UnavailableError
@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 SWEEP_EVERY_S: Final = 1.0
 BEAT_EVERY_S: Final = 5.0
+FREE_EVERY_S: Final = 60.0
 AT_ONCE: Final = 16
 
 
@@ -43,6 +44,7 @@ class Sweeper:
             asyncio.create_task(self._repeat(self.sweep, SWEEP_EVERY_S)),
             asyncio.create_task(self._repeat(self.release, SWEEP_EVERY_S)),
             asyncio.create_task(self._repeat(self.beat, BEAT_EVERY_S)),
+            asyncio.create_task(self._repeat(self.free, FREE_EVERY_S)),
         ]
 
     async def close(self) -> None:
@@ -92,6 +94,14 @@ class Sweeper:
             if aggregate is not None:
                 self.dispatcher.notify(aggregate)
         return len(due)
+
+    async def free(self) -> int:
+        """Give back what model requests of dead turns hold of their budgets; returns how many turns there were."""
+        async with self.db.open() as conn:
+            stale = await budgets.stale(conn)
+        for account_id, turn_id in stale:
+            await budgets.release(self.db, account_id, turn_id)
+        return len(stale)
 
     async def beat(self) -> None:
         """Show that this worker lives."""

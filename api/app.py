@@ -16,6 +16,7 @@ from api import (
     agents,
     auth,
     blacklists,
+    budgets,
     channels,
     conversations,
     deps,
@@ -43,6 +44,7 @@ ROUTERS = (
     blacklists.router,
     conversations.router,
     agents.router,
+    budgets.router,
     traces.router,
     operations.router,
 )

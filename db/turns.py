@@ -16,15 +16,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.session import Database
 from domain.agent import ChatMessage, Role
+from domain.budget import BudgetPeriod, used_up
 from domain.sanitize import USER_END, USER_START, strip_markers
 from domain.session import CONTEXT_MESSAGES
 
-_BEGIN: Final = "SELECT flow.begin_turn($1, $2, $3, $4, $5, $6, $7)"
+_BEGIN: Final = "SELECT flow.begin_turn($1, $2, $3, $4, $5, $6, $7, $8)"
 _STEPS: Final = "SELECT flow.load_steps($1, $2)"
 _SAVE: Final = "SELECT flow.save_step($1, $2, $3)"
 _FINISH: Final = text(
     "UPDATE turns SET status = :status, reason = :reason, finished_at = now() WHERE id = :turn_id AND status = 'running'"
 )
+_RELEASE: Final = text("SELECT flow.release_budget(app_account(), :turn_id)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,13 @@ class AgentRow:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which turn to open, for what. `with_steps`: it may have been begun before."""
+    """Which turn to open, for what. `step`: the model request to be made next; `with_steps`: it may have been begun before."""
 
     turn_id: UUID
     session_id: UUID
     message_ids: list[UUID]
     trace_id: str
+    step: int
     with_steps: bool
 
 
@@ -69,7 +72,8 @@ class OpenTurn:
     """A turn that may go on. `agent` is None, or `skip` gives the reason, when there is nothing to be answered by AI.
 
     `said`: (role, content) of what the agent is shown, oldest first, what is to be answered last; `steps`: the turn's own
-    earlier steps, when they were asked for.
+    earlier steps, when they were asked for. `refused`: which budget is used up; `reserved`: the tokens that are set aside
+    for the next model request, None where no budget applies.
     """
 
     public_id: str
@@ -78,6 +82,8 @@ class OpenTurn:
     skip: str | None
     said: list[tuple[str, str]]
     steps: list[StepRow]
+    refused: str | None = None
+    reserved: int | None = None
 
 
 def _skip_reason(found: dict[str, Any]) -> str | None:
@@ -116,10 +122,12 @@ async def begin(db: Database, account_id: UUID, wanted: Wanted) -> OpenTurn:
         wanted.trace_id,
         wanted.with_steps,
         CONTEXT_MESSAGES,
+        wanted.step,
     )
     found: dict[str, Any] | None = row[0] if row else None
     if found is None:
         return OpenTurn("", None, {}, "the session is gone", [], [])
+    budget: dict[str, Any] = found.get("budget") or {}
     return OpenTurn(
         found["public_id"],
         _agent(found["agent"]) if found["agent"] else None,
@@ -127,6 +135,8 @@ async def begin(db: Database, account_id: UUID, wanted: Wanted) -> OpenTurn:
         _skip_reason(found),
         [(role, content) for role, content in found["context"]],
         [StepRow(*step) for step in found["steps"]],
+        used_up(budget["scope"], BudgetPeriod(budget["period"])) if "scope" in budget else None,
+        budget.get("tokens"),
     )
 
 
@@ -147,6 +157,7 @@ async def save_step(db: Database, account_id: UUID, turn_id: UUID, step: StepRow
 async def finish(conn: AsyncConnection, turn_id: UUID, status: str, reason: str | None = None) -> None:
     """End a turn that has no recorded reply: `superseded`, `skipped` or `failed`."""
     await conn.execute(_FINISH, {"turn_id": turn_id, "status": status, "reason": reason})
+    await conn.execute(_RELEASE, {"turn_id": turn_id})
 
 
 def wrap_user_text(content: str, nonce: str) -> str:

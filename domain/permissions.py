@@ -19,6 +19,8 @@ class Permission(StrEnum):
     SESSIONS_REPLY = "chat.sessions.reply"
     SESSIONS_MANAGE = "chat.sessions.manage"
     CONVERSATIONS_READ = "ai.conversations.read"
+    BUDGETS_READ = "ai.budgets.read"
+    BUDGETS_MANAGE = "ai.budgets.manage"
     OPERATIONS_READ = "operations.read"
     EVENTS_PUBLISH = "events.publish"
 
@@ -33,7 +35,12 @@ class Role(StrEnum):
 
 
 _VIEWER: Final = frozenset({Permission.CHANNELS_READ, Permission.SESSIONS_READ, Permission.CONVERSATIONS_READ})
-_OPERATOR: Final = _VIEWER | {Permission.SESSIONS_REPLY, Permission.SESSIONS_MANAGE, Permission.OPERATIONS_READ}
+_OPERATOR: Final = _VIEWER | {
+    Permission.SESSIONS_REPLY,
+    Permission.SESSIONS_MANAGE,
+    Permission.OPERATIONS_READ,
+    Permission.BUDGETS_READ,
+}
 _ALL: Final = frozenset(Permission)
 
 ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {

@@ -160,6 +160,26 @@ class AgentView(View):
     created_at: datetime
 
 
+class BudgetView(View):
+    """A cap on AI spend, in tokens: of one agent, or of the whole account (`agent_id` is null).
+
+    `reserved` is set aside for model requests under way; nothing `remaining` means that the next one is refused.
+    `resets_at`: when a new period begins, in UTC; null for `total`.
+    """
+
+    id: UUID
+    agent_id: UUID | None
+    agent: str | None
+    period: str
+    cap_tokens: int
+    spent: int
+    reserved: int
+    remaining: int
+    resets_at: datetime | None
+    created_at: datetime
+    version: int
+
+
 class QuarantinedView(View):
     """A verified webhook that could not be understood, kept raw with the reason."""
 

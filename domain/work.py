@@ -180,7 +180,8 @@ class DeliverResult:
 
 @dataclass(frozen=True)
 class ModelStepResult:
-    """What a model request led to. `outcome`: `final`, `tools`, `skip` (the session is not ours to answer).
+    """What a model request led to. `outcome`: `final`, `tools`, `skip` (the session is not ours to answer),
+    `over_budget`.
 
     `reply`: what became of the reply; None when it is not recorded yet. `delivery`: how its first attempt went; None
     when there was none.
@@ -215,7 +216,7 @@ class ToolStepResult:
 @dataclass(frozen=True)
 class TurnOutcome:
     """How a turn's coroutine ended. Exactly one of the first three is meaningful; `reply`, `delivery`: see
-    ModelStepResult.
+    ModelStepResult. `over_budget`: the failure is that no budget is left.
     """
 
     final_step: int = 0
@@ -224,12 +225,13 @@ class TurnOutcome:
     steered: list[str] = field(default_factory=list[str])
     reply: RecordResult | None = None
     delivery: DeliverResult | None = None
+    over_budget: bool = False
 
 
 @dataclass(frozen=True)
 class RecordInput:
-    """Store a turn's reply. `final_step` names the step whose text it is; `failure` replaces it by a notice, and
-    with `skipped` there is none.
+    """Store a turn's reply. `final_step` names the step whose text it is; `failure` replaces it by a notice (one
+    of its own with `over_budget`), and with `skipped` there is none.
     """
 
     turn: TurnInput
@@ -237,6 +239,7 @@ class RecordInput:
     settling: Settling
     failure: str | None = None
     skipped: str | None = None
+    over_budget: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from domain.work import (
     DeliverResult,
     DeliveryState,
     Recorded,
-    RecordInput,
     RecordResult,
     SessionState,
     TurnInput,
@@ -32,7 +31,7 @@ from workflows.attributes import search_attributes
 from workflows.delivery import OutboundDeliveryWorkflow, attempt_delivery
 from workflows.inbox import Inbox
 from workflows.response import AgentResponseWorkflow
-from workflows.turn import run_turn, turn_for
+from workflows.turn import recording, run_turn, turn_for
 
 with workflow.unsafe.imports_passed_through():
     from activities.messages import MessageActivities
@@ -148,7 +147,7 @@ class ChatSessionWorkflow:
         settling = self._inbox.settling(batch, outcome.steered)
         return await workflow.execute_local_activity_method(
             MessageActivities.record_outbound,
-            RecordInput(turn, outcome.final_step, settling, failure=outcome.failure, skipped=outcome.skipped),
+            recording(turn, settling, outcome),
             start_to_close_timeout=policies.DATABASE_TIMEOUT,
             retry_policy=policies.DATABASE_RETRY,
             summary=turn.label,

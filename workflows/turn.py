@@ -18,6 +18,7 @@ from domain.work import (
     Arrival,
     ModelStepInput,
     ModelStepResult,
+    RecordInput,
     SessionRef,
     Settling,
     ToolStepInput,
@@ -47,6 +48,18 @@ def turn_for(ref: SessionRef, batch: list[Arrival]) -> TurnInput:
         message_ids=[arrival.message_id for arrival in batch],
         trace_id=last.trace_id,
         label=f"msg {last.arrival_no} {last.trace_id}",
+    )
+
+
+def recording(turn: TurnInput, settling: Settling, outcome: TurnOutcome) -> RecordInput:
+    """Return what records how a turn ended."""
+    return RecordInput(
+        turn,
+        outcome.final_step,
+        settling,
+        failure=outcome.failure,
+        skipped=outcome.skipped,
+        over_budget=outcome.over_budget,
     )
 
 
@@ -93,10 +106,8 @@ async def _steps(given: Requests, steering: Steering, steered: list[str]) -> Tur
             steered.extend(steering())
         result = await _request_model(given, step, steered)
         requests, tokens = requests + 1, tokens + result.tokens
-        if result.outcome == "skip":
-            return TurnOutcome(skipped=result.reason or "skipped")
-        if result.outcome == "final":
-            return TurnOutcome(final_step=step, reply=result.reply, delivery=result.delivery)
+        if (ended := _ended(result, step)) is not None:
+            return ended
         if requests >= result.max_model_requests:
             return TurnOutcome(failure=f"The turn reached its limit of {requests} model requests")
         if tokens >= result.max_tokens:
@@ -116,6 +127,17 @@ async def _steps(given: Requests, steering: Steering, steered: list[str]) -> Tur
             if answer.terminal:
                 return TurnOutcome(final_step=step)
         step += 1
+
+
+def _ended(result: ModelStepResult, step: int) -> TurnOutcome | None:
+    """Return how the turn ended with this model request; None when it goes on."""
+    if result.outcome == "skip":
+        return TurnOutcome(skipped=result.reason or "skipped")
+    if result.outcome == "over_budget":
+        return TurnOutcome(failure=result.reason, over_budget=True)
+    if result.outcome == "final":
+        return TurnOutcome(final_step=step, reply=result.reply, delivery=result.delivery)
+    return None
 
 
 async def _request_model(given: Requests, step: int, steered: list[str]) -> ModelStepResult:

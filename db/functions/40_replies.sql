@@ -91,6 +91,14 @@ END $$;
 
 CREATE OR REPLACE FUNCTION flow.record_reply(account uuid, o jsonb, skipped text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
+  stored jsonb := flow.settle_turn(account, o, skipped);
+BEGIN
+  PERFORM flow.release_budget(account, (o ->> 'turn_id')::uuid);
+  RETURN stored;
+END $$;
+
+CREATE OR REPLACE FUNCTION flow.settle_turn(account uuid, o jsonb, skipped text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
   session record;
   stored jsonb;
   turn uuid := (o ->> 'turn_id')::uuid;
@@ -125,12 +133,16 @@ BEGIN
 END $$;
 
 -- Stores the step that ends a turn, and the reply with it. NULL when the step was stored before, which then stands and
--- is to be recorded instead; else as flow.record_reply. made: see flow.save_step.
+-- is to be recorded instead; else as flow.record_reply. made: see flow.save_step. Budgets are locked last, and shortly.
 
 CREATE OR REPLACE FUNCTION flow.finish_turn(account uuid, made jsonb, o jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  stored jsonb;
 BEGIN
-  IF NOT flow.save_step(account, (o ->> 'turn_id')::uuid, made) THEN
+  IF NOT flow.store_step(account, (o ->> 'turn_id')::uuid, made) THEN
     RETURN NULL;
   END IF;
-  RETURN COALESCE(flow.record_reply(account, o, ''), '{"skipped": "the session is gone"}');
+  stored := COALESCE(flow.settle_turn(account, o, ''), '{"skipped": "the session is gone"}');
+  PERFORM flow.charge_budget(account, (o ->> 'turn_id')::uuid, made);
+  RETURN stored;
 END $$;

@@ -11,14 +11,24 @@ from db.tables.chat import (
     message_deliveries,
     webhook_deliveries,
 )
-from db.tables.conversations import ai_agents, ai_conversations, ai_messages, turn_steps, turns
+from db.tables.conversations import (
+    ai_agents,
+    ai_budgets,
+    ai_conversations,
+    ai_messages,
+    budget_reservations,
+    turn_steps,
+    turns,
+)
 from db.tables.plumbing import outbox, worker_heartbeats
 
 __all__ = [
     "accounts",
     "ai_agents",
+    "ai_budgets",
     "ai_conversations",
     "ai_messages",
+    "budget_reservations",
     "chat_blacklists",
     "chat_channels",
     "chat_messages",

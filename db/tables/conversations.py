@@ -23,6 +23,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from db.tables.base import account, json_column, metadata, moment, one_of, owned, status_column, tenant_key, uuid_key
 from domain.agent import TurnStatus
+from domain.budget import BudgetPeriod
 
 ai_agents = Table(
     "ai_agents",
@@ -138,4 +139,37 @@ turn_steps = Table(
     moment("created_at", required=True),
     one_of("kind", ("model", "tool")),
     owned("turn_id", "turns"),
+)
+
+ai_budgets = Table(
+    "ai_budgets",
+    metadata,
+    uuid_key(),
+    account(),
+    Column("agent_id", Uuid),
+    Column("period", Text, nullable=False),
+    Column("cap_tokens", BigInteger, nullable=False),
+    Column("spent_tokens", BigInteger, nullable=False, server_default=text("0")),
+    Column("reserved_tokens", BigInteger, nullable=False, server_default=text("0")),
+    moment("period_started_at", required=True),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+    moment("created_at", required=True),
+    one_of("period", BudgetPeriod),
+    CheckConstraint("cap_tokens >= 0 AND spent_tokens >= 0 AND reserved_tokens >= 0", name="tokens"),
+    tenant_key(),
+    owned("agent_id", "ai_agents"),
+    Index("uq_ai_budgets_scope", "account_id", "agent_id", "period", unique=True, postgresql_nulls_not_distinct=True),
+)
+
+budget_reservations = Table(
+    "budget_reservations",
+    metadata,
+    account(),
+    Column("turn_id", Uuid, primary_key=True),
+    Column("step", Integer, primary_key=True),
+    Column("tokens", BigInteger, nullable=False),
+    Column("budget_ids", ARRAY(Uuid), nullable=False),
+    moment("created_at", required=True),
+    owned("turn_id", "turns"),
+    Index("ix_budget_reservations_age", "created_at"),
 )

@@ -22,6 +22,7 @@ BODIES: dict[str, Any] = {
     "/api/v1/chat/channels/{channel_id}": {"channel": {}},
     "/api/v1/chat/sessions/{session_id}/messages": {"content": "hi"},
     "/api/v1/chat/blacklists": {"platform_user_id": "x"},
+    "/api/v1/ai/budgets": {"budget": {"period": "day", "cap_tokens": 1000}},
     "/api/v1/chat/sessions/{session_id}/assign": {"agent_id": str(uuid4())},
 }
 
@@ -67,6 +68,7 @@ class TestTenants:
             "message_id": message_id,
             "conversation_id": conversation_id,
             "blacklist_id": await block(theirs),
+            "budget_id": await cap(theirs),
             "trace_id": await trace_of(theirs, session_id, message_id),
         }
         checked = 0
@@ -85,6 +87,7 @@ class TestTenants:
         mine, theirs = await login(), await login()
         session_id, _, _ = await talk(app, theirs)
         await block(theirs)
+        await cap(theirs)
         lists = [route.path for method, route in calls() if method == "GET" and "{" not in route.path]
         assert {"/api/v1/chat/blacklists", "/api/v1/chat/troubled", "/api/v1/ai/agents"} <= set(lists)
         secrets = (theirs.tenant.account_id, theirs.tenant.channel_id, theirs.tenant.agent_id, session_id)
@@ -99,6 +102,13 @@ async def block(person: Person) -> str:
     body = {"platform_user_id": "bad", "channel_id": str(person.tenant.channel_id)}
     answer = await person.post("/chat/blacklists", body)
     return answer.json()["data"]["blacklist"]["id"]
+
+
+async def cap(person: Person) -> str:
+    """Give a person's agent a budget; returns the budget's id."""
+    fields = {"agent_id": str(person.tenant.agent_id), "period": "total", "cap_tokens": 1000}
+    answer = await person.client.put("/api/v1/ai/budgets", json={"budget": fields})
+    return answer.json()["data"]["budget"]["id"]
 
 
 async def trace_of(person: Person, session_id: UUID, message_id: UUID) -> str:

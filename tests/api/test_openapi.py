@@ -13,7 +13,7 @@ from api.deps import PUBLIC, declared
 from tests.adapters.support import FakeServer
 from tests.api.conftest import Login
 from tests.api.test_channels import bot
-from tests.api.test_isolation import block, call, calls, talk, trace_of
+from tests.api.test_isolation import block, call, calls, cap, talk, trace_of
 from tests.api.test_sessions import agent_reply
 
 UNENVELOPED = {"health_alive_get", "health_ready_get", "health_health_get"}
@@ -66,6 +66,7 @@ class TestTruth:
             "message_id": await agent_reply(app, person, session_id, message_id),
             "conversation_id": conversation_id,
             "blacklist_id": await block(person),
+            "budget_id": await cap(person),
             "trace_id": await trace_of(person, session_id, message_id),
         }
         server.will(bot())

@@ -53,7 +53,7 @@ class Talk:
 
     def wanted(self) -> Wanted:
         """Return what opens the turn."""
-        return Wanted(self.turn_id, self.session_id, [self.message_id], "trace-1", with_steps=True)
+        return Wanted(self.turn_id, self.session_id, [self.message_id], "trace-1", 1, with_steps=True)
 
     def reply(self, *parts: str) -> Outgoing:
         """Return the turn's reply."""
