@@ -240,6 +240,29 @@ class TestRelease:
         assert await counted(database, talk) == (7, 0)
 
 
+class TestTogether:
+    async def test_turns_that_end_in_every_way_at_once_neither_block_nor_miscount(
+        self, database: Database, talk: Talk
+    ) -> None:
+        await put(database, talk, 10**6)
+        await put(database, talk, 10**6, "month", talk.tenant.agent_id)
+
+        async def run(number: int) -> None:
+            mine = replace(talk, turn_id=uuid4())
+            await turns.begin(database, talk.account_id, mine.wanted())
+            if number % 3 == 0:
+                await outbound.finish_turn(database, talk.account_id, STEP, mine.reply("hello"))
+            elif number % 3 == 1:
+                failed = replace(mine.reply("sorry"), failure="no")
+                await outbound.record_reply(database, talk.account_id, failed)
+            else:
+                async with database.account(talk.account_id) as conn:
+                    await turns.finish(conn, mine.turn_id, "superseded")
+
+        await asyncio.gather(*(run(number) for number in range(30)))
+        assert [(view.spent, view.reserved) for view in await seen(database, talk)] == [(70, 0), (70, 0)]
+
+
 class TestWalls:
     async def test_another_accounts_agent_cannot_be_given_a_budget(
         self, database: Database, database_urls: DatabaseUrls, talk: Talk
