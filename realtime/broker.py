@@ -7,7 +7,8 @@ connection it reads the stream's log, so that connected clients miss nothing tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -15,28 +16,20 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from realtime.client import ask, ask_many
+from realtime.backlog import MAX_ENTRIES, Entry, HistoryRequest, Page, read_log
 from realtime.counters import Count, Counters
 from realtime.errors import RealtimeUnavailableError
-from realtime.keys import check_stream, live_channel, log_key, meta_key
+from realtime.keys import check_stream, live_channel
+from realtime.streams import Delivery, LiveStream
 from realtime.subscriber import Subscriber, SubscriberTiming
 from realtime.tasks import cancel_all
 
 log = structlog.stdlib.get_logger(__name__)
 
+PRESENCE_MARK: Final = b"!"
+"""What a message about who is present begins with on a stream's channel."""
 _PAGE: Final = 50
 _PARALLEL_FILLS: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One event for whoever listens. `offset` 0 and no `epoch`: a passing one that no log holds."""
-
-    stream: str
-    epoch: str
-    offset: int
-    payload: bytes
-    exclude_sid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,29 +40,6 @@ class BrokerTiming:
     linger_s: float = 3.0
     retry_s: float = 0.2
     subscriber: SubscriberTiming = field(default_factory=SubscriberTiming)
-
-
-class _Stream:
-    """One live stream: `epoch`/`offset` is what was delivered last, `seen` what was heard of last."""
-
-    __slots__ = ("again", "epoch", "fill", "linger", "live", "name", "offset", "opening", "seen", "users")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.users = 0
-        self.epoch = ""
-        self.offset = 0
-        self.seen: tuple[str, int] = ("", 0)
-        self.live = asyncio.Event()
-        self.opening: asyncio.Task[None] | None = None
-        self.fill: asyncio.Task[None] | None = None
-        self.again = False
-        self.linger: asyncio.TimerHandle | None = None
-
-    @property
-    def behind(self) -> bool:
-        epoch, offset = self.seen
-        return epoch == self.epoch and offset > self.offset
 
 
 class Broker:
@@ -87,7 +57,7 @@ class Broker:
         self._deliver = deliver
         self._counters = counters or Counters()
         self._timing = timing or BrokerTiming()
-        self._streams: dict[bytes, _Stream] = {}
+        self._streams: dict[bytes, LiveStream] = {}
         self._fills = asyncio.Semaphore(_PARALLEL_FILLS)
         self._subscriber = Subscriber(
             redis, self._heard, self._subscribed, counters=self._counters, timing=self._timing.subscriber
@@ -108,7 +78,7 @@ class Broker:
         for state in self._streams.values():
             if state.linger is not None:
                 state.linger.cancel()
-        await cancel_all(task for state in self._streams.values() for task in (state.fill, state.opening))
+        await cancel_all(task for state in self._streams.values() for task in state.tasks)
         self._streams.clear()
 
     async def subscribe(self, stream: str) -> None:
@@ -119,7 +89,7 @@ class Broker:
         channel = live_channel(check_stream(stream)).encode()
         state = self._streams.get(channel)
         if state is None:
-            state = self._streams[channel] = _Stream(stream)
+            state = self._streams[channel] = LiveStream(stream)
             state.opening = asyncio.create_task(self._open(state, channel))
         state.users += 1
         if state.linger is not None:
@@ -143,7 +113,7 @@ class Broker:
         if state is not None:
             self._release(state, channel)
 
-    def _release(self, state: _Stream, channel: bytes) -> None:
+    def _release(self, state: LiveStream, channel: bytes) -> None:
         state.users -= 1
         if state.users > 0 or self._streams.get(channel) is not state:
             return
@@ -152,20 +122,18 @@ class Broker:
         else:
             self._drop(state, channel)
 
-    def _drop(self, state: _Stream, channel: bytes) -> None:
+    def _drop(self, state: LiveStream, channel: bytes) -> None:
         del self._streams[channel]
         self._subscriber.drop(channel)
-        for task in (state.fill, state.opening):
-            if task is not None:
-                task.cancel()
+        for task in state.tasks:
+            task.cancel()
 
-    async def _open(self, state: _Stream, channel: bytes) -> None:
+    async def _open(self, state: LiveStream, channel: bytes) -> None:
         # The position is read before the subscription: what is published in between shows as a jump and is filled.
         # Read after it, an event that still waits in the socket would count as already delivered.
-        epoch, offset = cast(
-            "list[bytes | None]", await ask(self._redis, "HMGET", meta_key(state.name), "epoch", "top")
-        )
-        state.epoch, state.offset = (epoch or b"").decode(), int(offset or 0)
+        page = await read_log(self._redis, state.name, count=0)
+        state.epoch, state.offset = page.epoch, page.top
+        state.ring.floor = page.top
         self._subscriber.want(channel)
 
     def _subscribed(self, channel: bytes) -> None:
@@ -180,9 +148,12 @@ class Broker:
         state = self._streams.get(channel)
         if state is None:
             return
+        if message[:1] == PRESENCE_MARK:
+            self._deliver(Delivery(state.name, "", 0, message[1:], present=True))
+            return
         try:
-            raw_epoch, raw_offset, exclude_sid, payload = message.split(b"|", 3)
-            epoch, offset = raw_epoch.decode(), int(raw_offset)
+            raw_epoch, raw_offset, raw_at, exclude_sid, payload = message.split(b"|", 4)
+            epoch, offset, at_ms = raw_epoch.decode(), int(raw_offset), int(raw_at or 0)
         except ValueError:
             log.warning("realtime.foreign_message", stream=state.name)  # somebody else publishes on our channel
             return
@@ -197,22 +168,26 @@ class Broker:
         elif offset <= state.offset:
             self._counters.add(Count.REPEATED_EVENTS)
         elif offset == state.offset + 1:
-            self._advance(state, offset, payload)
+            self._advance(state, Entry(offset, at_ms, payload), exclude_sid.decode())
         else:
             self._start_fill(state)
 
-    def _advance(self, state: _Stream, offset: int, payload: bytes) -> None:
-        if offset > state.offset + 1:
-            self._counters.add(Count.MISSED_EVENTS, offset - state.offset - 1)
-        state.offset = offset
-        self._deliver(Delivery(state.name, state.epoch, offset, payload))
+    def _advance(self, state: LiveStream, entry: Entry, exclude_sid: str = "") -> None:
+        missed = entry.offset - state.offset - 1
+        if missed:
+            self._counters.add(Count.MISSED_EVENTS, missed)
+            state.ring.restart(entry.offset - 1, entry.at_ms)
+        state.offset = entry.offset
+        state.ring.append(entry)
+        self._deliver(Delivery(state.name, state.epoch, entry.offset, entry.payload, exclude_sid))
 
-    def _start_fill(self, state: _Stream) -> None:
+    def _start_fill(self, state: LiveStream) -> asyncio.Task[None]:
         state.again = True
         if state.fill is None:
             state.fill = asyncio.create_task(self._fill(state))
+        return state.fill
 
-    async def _fill(self, state: _Stream) -> None:
+    async def _fill(self, state: LiveStream) -> None:
         self._counters.add(Count.GAP_FILLS)
         try:
             while state.again or state.behind:
@@ -228,39 +203,76 @@ class Broker:
         finally:
             state.fill = None
 
-    async def _read_on(self, state: _Stream) -> bool:
+    async def _read_on(self, state: LiveStream) -> bool:
         """Deliver one page of the log after the position; return whether that was all there is."""
-        self._counters.add(Count.LOG_READS)
-        first = f"{state.offset + 1}-0"
-        meta, page = await ask_many(
-            self._redis,
-            [
-                ("HMGET", meta_key(state.name), "epoch", "top"),
-                ("XRANGE", log_key(state.name), first, "+", "COUNT", _PAGE),
-            ],
-            atomic=True,
-        )
-        raw_epoch, raw_top = cast("list[bytes | None]", meta)
-        if raw_epoch is None:
-            state.seen = ("", 0)  # Redis came back empty: there is nothing to catch up with
-            return True
-        if raw_epoch.decode() != state.epoch:
-            self._enter_epoch(state, raw_epoch.decode())
-            return False
-        entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", page)
-        for entry_id, fields in entries:
-            self._advance(state, int(entry_id.partition(b"-")[0]), fields[b"p"])
-        if len(entries) < _PAGE:
-            top = int(raw_top or 0)
-            if top > state.offset:  # the log has expired or was evicted
-                self._counters.add(Count.MISSED_EVENTS, top - state.offset)
-                state.offset = top
+        page = await self._read(state, after=state.offset, count=_PAGE)
+        if page.epoch != state.epoch:
+            self._enter_epoch(state, page.epoch)
+            return not page.epoch  # without one, Redis came back empty: there is nothing to catch up with
+        for entry in page.entries:
+            self._advance(state, entry)
+        if len(page.entries) < _PAGE:
+            if page.top > state.offset:  # the log has expired or was evicted
+                self._counters.add(Count.MISSED_EVENTS, page.top - state.offset)
+                state.offset = page.top
+                state.ring.restart(page.top, _now_ms())
             return True
         return False
 
-    def _enter_epoch(self, state: _Stream, epoch: str) -> None:
-        # Without an old epoch the stream was empty when it was opened, so nothing can be lost.
-        if state.epoch:
+    async def _read(self, state: LiveStream, *, after: int = 0, count: int) -> Page:
+        self._counters.add(Count.LOG_READS)
+        return await read_log(self._redis, state.name, after=after, count=count)
+
+    def _enter_epoch(self, state: LiveStream, epoch: str) -> None:
+        if state.reset(epoch, _now_ms()):
             self._counters.add(Count.EPOCH_CHANGES)
             log.warning("realtime.epoch_changed", stream=state.name)
-        state.epoch, state.offset = epoch, 0
+        if not epoch:
+            state.seen = ("", 0)
+
+    async def catch_up(self, streams: Sequence[str], wanted: HistoryRequest) -> None:
+        """Make ready what `backlog` needs; the streams must be subscribed. One read a stream, however many wait for it.
+
+        Raises RealtimeUnavailableError when Redis does not answer.
+        """
+        for stream in streams:
+            state = self._streams[live_channel(stream).encode()]
+            position = wanted.streams.get(stream)
+            if position is not None and not state.ahead_of(position):
+                # Another process may have told the client of events that are still on their way to us.
+                await asyncio.shield(self._start_fill(state))
+            if not state.ring.filled and wanted.covers(stream):
+                if state.loading is None:
+                    state.loading = asyncio.create_task(self._load(state))
+                try:
+                    await asyncio.shield(state.loading)
+                except (RedisError, OSError) as error:
+                    raise RealtimeUnavailableError("Redis does not answer") from error
+
+    def backlog(self, streams: Sequence[str], wanted: HistoryRequest) -> list[Delivery] | None:
+        """Return what is missing up to what was delivered so far, stream by stream; None when that cannot be had."""
+        now_s = time.time()
+        found: list[Delivery] = []
+        for stream in streams:
+            part = self._streams[live_channel(stream).encode()].backlog(wanted, now_s)
+            if part is None:
+                return None
+            found += part
+        return found
+
+    async def _load(self, state: LiveStream) -> None:
+        """Fill the ring. It records meanwhile, so what is read and what is heard meet without a hole."""
+        try:
+            while not state.ring.filled:
+                state.ring.recording = True
+                page = await self._read(state, count=-MAX_ENTRIES)
+                if page.epoch == state.epoch:
+                    state.ring.fill(page, _now_ms())
+                else:
+                    await asyncio.shield(self._start_fill(state))
+        finally:
+            state.loading = None
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

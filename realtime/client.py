@@ -1,16 +1,18 @@
-"""The Redis client that the hub and the publisher want, and the two ways to ask it: short time-outs, bytes in and out.
+"""The Redis client that the hub and the publisher want, and the ways to ask it: short time-outs, bytes in and out.
 
 `api/app.py` and `worker.py` build one each and hand it down.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import cast
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import NoScriptError
 
 Command = tuple[str | bytes | int, ...]
 TIMEOUT_S = 3.0
@@ -44,3 +46,18 @@ async def ask_many(redis: Redis, commands: Sequence[Command], *, atomic: bool = 
         for command in commands:
             pipe.execute_command(*command)  # pyright: ignore[reportUnknownMemberType]
         return cast("list[object]", await pipe.execute(raise_on_error=atomic))
+
+
+class Script:
+    """A server-side script, sent whole only when the server does not know it: after a restart, or the first time."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        self.sha = hashlib.sha1(text, usedforsecurity=False).hexdigest()
+
+    async def run(self, redis: Redis, keys: Sequence[str], *arguments: str | bytes | int) -> object:
+        """Run it. Raises RedisError or OSError."""
+        try:
+            return await ask(redis, "EVALSHA", self.sha, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await ask(redis, "EVAL", self.text, len(keys), *keys, *arguments)

@@ -18,13 +18,14 @@ import structlog
 from redis.asyncio import Redis
 
 from realtime import protocol
-from realtime.broker import Broker, BrokerTiming, Delivery
+from realtime.broker import Broker, BrokerTiming
 from realtime.channel import AnyChannel, Resources, discover
 from realtime.connection import GOING_AWAY, Connection, ConnectionLimits
 from realtime.counters import Count, Counters
 from realtime.errors import RealtimeUnavailableError
 from realtime.identity import Identity
 from realtime.publish import Publisher
+from realtime.streams import Delivery
 from realtime.tasks import cancel_all
 
 log = structlog.stdlib.get_logger(__name__)

@@ -18,7 +18,7 @@ def meta_key(stream: str) -> str:
 
 
 def log_key(stream: str) -> str:
-    """Return the log of a stream's recent events; an entry's id is `<offset>-0`, its field `p` the payload."""
+    """Return the log of a stream's recent events; an entry's id is `<offset>-0`, field `p` its payload, `t` its time in ms."""
     return f"{{{stream}}}:log"
 
 
@@ -30,3 +30,23 @@ def event_key(stream: str, event_id: str) -> str:
 def live_channel(stream: str) -> str:
     """Return the pub/sub channel that carries a stream's live events."""
     return f"{{{stream}}}:live"
+
+
+def members_key(stream: str) -> str:
+    r"""Return the sorted set of who is present: `<id as JSON>\x1f<sid>`, scored by the time until when, in ms."""
+    return f"{{{stream}}}:members"
+
+
+def member_counts_key(stream: str) -> str:
+    """Return the hash of how many sockets each present id has."""
+    return f"{{{stream}}}:counts"
+
+
+def member_infos_key(stream: str) -> str:
+    """Return the hash of what each present id said about itself, as JSON."""
+    return f"{{{stream}}}:infos"
+
+
+def session_key(sid: str) -> str:
+    """Return where a socket's subscriptions are remembered, so that another process can take them over."""
+    return f"{{session:{sid}}}"

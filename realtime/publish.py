@@ -27,6 +27,7 @@ _BATCH: Final = 64
 # The epoch belongs to one run of the server: a Redis that came back from a snapshot would otherwise hand out offsets
 # again that readers have already seen under the same epoch. The script asks for the run id itself, because a run id
 # read by the client at connect time can be stale by the time the script runs (INFO costs 5 microseconds).
+# Entries carry the server's time, so that "since" means the same in all processes.
 # A repeat counts only within its epoch: under a new one the log has lost the event, so it is published again.
 _SCRIPT: Final = b"""
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or ''
@@ -43,11 +44,13 @@ if known then
   if known_epoch == epoch then return tonumber(known_offset) end
 end
 local offset = redis.call('HINCRBY', KEYS[1], 'top', 1)
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], offset .. '-0', 'p', ARGV[3])
+local now = redis.call('TIME')
+local at_ms = now[1] .. string.format('%03d', math.floor(now[2] / 1000))
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], offset .. '-0', 'p', ARGV[3], 't', at_ms)
 redis.call('EXPIRE', KEYS[2], ARGV[5])
 redis.call('EXPIRE', KEYS[1], ARGV[6])
 redis.call('SET', KEYS[3], epoch .. '|' .. offset, 'EX', ARGV[7])
-redis.call('PUBLISH', ARGV[1], epoch .. '|' .. offset .. '||' .. ARGV[3])
+redis.call('PUBLISH', ARGV[1], epoch .. '|' .. offset .. '|' .. at_ms .. '|' .. ARGV[8] .. '|' .. ARGV[3])
 return offset
 """
 _SHA: Final = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()
@@ -55,11 +58,15 @@ _SHA: Final = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One event on one stream; `payload` is the JSON that readers get, byte for byte."""
+    """One event on one stream; `payload` is the JSON that readers get, byte for byte.
+
+    The socket `exclude_sid` does not get it live (it caused the event); from the log everybody gets it.
+    """
 
     stream: str
     event_id: str
     payload: bytes
+    exclude_sid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,7 @@ class Publisher:
         Raises RealtimeUnavailableError, EventTooLargeError. Not idempotent: deltas and typing carry their own order.
         """
         _check_size(payload, stream)
-        message = b"|0|" + exclude_sid.encode() + b"|" + payload
+        message = b"|0||" + exclude_sid.encode() + b"|" + payload
         try:
             await ask(self._redis, "PUBLISH", live_channel(check_stream(stream)), message)
         except (RedisError, OSError) as error:
@@ -140,7 +147,8 @@ class Publisher:
         keys = (meta_key(item.stream), log_key(item.stream), event_key(item.stream, item.event_id))
         fresh_epoch = secrets.token_hex(4)
         channel = live_channel(item.stream)
-        return (_SHA, 3, *keys, channel, fresh_epoch, item.payload, entries, log_ttl_s, meta_ttl_s, event_ttl_s)
+        kept = (entries, log_ttl_s, meta_ttl_s, event_ttl_s)
+        return (_SHA, 3, *keys, channel, fresh_epoch, item.payload, *kept, item.exclude_sid)
 
 
 def _check_size(payload: bytes, stream: str) -> None:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import cast
 
 import pytest
 from redis.asyncio import Redis
 
-from realtime.broker import Broker, BrokerTiming, Delivery
-from realtime.client import ask
+from realtime.backlog import HistoryRequest, Position, read_log
+from realtime.broker import Broker, BrokerTiming
+from realtime.client import ask, redis_client
 from realtime.counters import Count, Counters
 from realtime.errors import RealtimeUnavailableError
 from realtime.keys import live_channel, log_key, meta_key
-from realtime.publish import Publication, Publisher
+from realtime.publish import HistoryLimits, Publication, Publisher
+from realtime.streams import Delivery
 from realtime.subscriber import SubscriberTiming
-from tests.realtime.support import WAIT_S, Valkey, until
+from tests.realtime.support import WAIT_S, Valkey, running_valkey, until
 
 STREAM = "chat_session_1"
 FAST = BrokerTiming(
@@ -30,6 +34,7 @@ class Ear:
     """A broker and what it delivered."""
 
     def __init__(self, redis: Redis, timing: BrokerTiming = FAST) -> None:
+        self.redis = redis
         self.heard: list[Delivery] = []
         self.counters = Counters()
         self.broker = Broker(redis, self.heard.append, counters=self.counters, timing=timing)
@@ -261,3 +266,130 @@ class TestHearing:
             await until(lambda: ear.broker.hearing)
             await Publisher(own_redis).publish(STREAM, "e", b"1")
             await until(lambda: bool(ear.heard))
+
+
+async def caught_up(ear: Ear, wanted: HistoryRequest) -> list[tuple[int, bytes]] | None:
+    await ear.broker.catch_up([STREAM], wanted)
+    found = ear.broker.backlog([STREAM], wanted)
+    return None if found is None else [(delivery.offset, delivery.payload) for delivery in found]
+
+
+class TestBacklog:
+    async def after(self, ear: Ear, offset: int, epoch: str | None = None) -> list[tuple[int, bytes]] | None:
+        page = await read_log(ear.redis, STREAM, count=0)
+        return await caught_up(ear, HistoryRequest(None, {STREAM: Position(epoch or page.epoch, offset)}))
+
+    async def test_is_what_came_after_a_position(self, redis: Redis, publisher: Publisher) -> None:
+        await publisher.publish_many([Publication(STREAM, f"e{n}", b"%d" % n) for n in range(1, 6)])
+        async with listening(redis) as ear:
+            await ear.broker.subscribe(STREAM)
+            await publisher.publish(STREAM, "e6", b"6")
+            await until(lambda: len(ear.heard) == 1)
+            assert await self.after(ear, 3) == [(4, b"4"), (5, b"5"), (6, b"6")]
+            assert await self.after(ear, 6) == []
+            assert len(await self.after(ear, 0) or []) == 6
+
+    async def test_is_what_came_since_a_time_by_the_servers_clock(self, redis: Redis, publisher: Publisher) -> None:
+        await publisher.publish(STREAM, "e1", b"1")
+        async with listening(redis) as ear:
+            await ear.broker.subscribe(STREAM)
+            now = time.time()
+            assert await caught_up(ear, HistoryRequest(now - 60)) == [(1, b"1")]
+            assert await caught_up(ear, HistoryRequest(now + 1)) == [(1, b"1")], "a clock ahead of ours skips nothing"
+            await ask(redis, "XADD", log_key("other"), "1-0", "p", "x", "t", "1000")
+            await ask(redis, "HSET", meta_key("other"), "run", await run_id(redis), "epoch", "e", "top", 1)
+            await ear.broker.subscribe("other")
+            await ear.broker.catch_up(["other"], HistoryRequest(2))
+            assert ear.broker.backlog(["other"], HistoryRequest(2)) == []
+            assert len(ear.broker.backlog(["other"], HistoryRequest(1)) or []) == 1
+
+    @pytest.mark.parametrize("offset", [7, 1000])
+    async def test_a_position_that_was_never_reached_is_refused(
+        self, redis: Redis, publisher: Publisher, offset: int
+    ) -> None:
+        await publisher.publish_many([Publication(STREAM, f"e{n}", b"1") for n in range(6)])
+        async with listening(redis) as ear:
+            await ear.broker.subscribe(STREAM)
+            assert await self.after(ear, offset) is None
+
+    async def test_another_epoch_is_refused(self, redis: Redis, publisher: Publisher) -> None:
+        await publisher.publish(STREAM, "e", b"1")
+        async with listening(redis) as ear:
+            await ear.broker.subscribe(STREAM)
+            assert await self.after(ear, 0, "other") is None
+
+    async def test_after_a_loss_a_position_is_refused_and_so_is_a_time_before_it(
+        self, redis: Redis, publisher: Publisher
+    ) -> None:
+        await publisher.publish(STREAM, "e1", b"1")
+        before = await read_log(redis, STREAM, count=0)
+        async with listening(redis) as ear:
+            await ear.broker.subscribe(STREAM)
+            assert await caught_up(ear, HistoryRequest(0)) == [(1, b"1")]
+            await ask(redis, "FLUSHALL")
+            await publisher.publish(STREAM, "e2", b"2")
+            await until(lambda: len(ear.heard) == 1)
+            assert await self.after(ear, 1, before.epoch) is None
+            assert await caught_up(ear, HistoryRequest(time.time() - 60)) is None
+            assert await self.after(ear, 0) == [(1, b"2")]
+
+    async def test_what_was_trimmed_is_refused(self, redis: Redis) -> None:
+        publisher = Publisher(redis, limits=HistoryLimits(entries=100))
+        await publisher.publish_many([Publication(STREAM, f"e{n}", b"1") for n in range(1000)])
+        async with listening(redis) as ear:
+            await ear.broker.subscribe(STREAM)
+            assert await self.after(ear, 500) is None
+            assert await caught_up(ear, HistoryRequest(0)) is None
+            assert len(await self.after(ear, 950) or []) == 50
+
+    async def test_more_than_may_be_replayed_is_refused(self, redis: Redis, publisher: Publisher) -> None:
+        big = b'"%s"' % (b"x" * 100_000)
+        await publisher.publish_many([Publication(STREAM, f"e{n}", big) for n in range(10)])
+        async with listening(redis) as ear:
+            await ear.broker.subscribe(STREAM)
+            assert await self.after(ear, 0) is None
+            assert len(await self.after(ear, 7) or []) == 3
+
+    async def test_a_storm_is_one_read(self, redis: Redis, publisher: Publisher) -> None:
+        await publisher.publish_many([Publication(STREAM, f"e{n}", b"1") for n in range(50)])
+        async with listening(redis) as ear:
+            await ear.broker.subscribe(STREAM)
+            epoch = (await read_log(redis, STREAM, count=0)).epoch
+            wanted = [HistoryRequest(0, {STREAM: Position(epoch, n % 50)}) for n in range(500)]
+            found = await asyncio.gather(*(caught_up(ear, one) for one in wanted))
+            assert [len(part or []) for part in found] == [50 - n % 50 for n in range(500)]
+            assert ear.counters[Count.LOG_READS] == 1
+
+    async def test_reading_while_events_come_leaves_no_hole(self, redis: Redis, publisher: Publisher) -> None:
+        for turn in range(20):
+            await ask(redis, "FLUSHALL")
+            await publisher.publish(STREAM, "e0", b"0")
+            async with listening(redis) as ear:
+                await ear.broker.subscribe(STREAM)
+                publishing = asyncio.create_task(
+                    publisher.publish_many([Publication(STREAM, f"e{turn}-{n}", b"1") for n in range(1, 100)])
+                )
+                found = await caught_up(ear, HistoryRequest(0))
+                live = len(ear.heard)
+                assert [offset for offset, _ in found or []] == list(range(1, live + 2))
+                await publishing
+
+    async def test_a_snapshot_of_an_earlier_run_is_no_history(self, tmp_path: Path) -> None:
+        async with running_valkey(tmp_path) as server:
+            redis = redis_client(server.url)
+            publisher = Publisher(redis)
+            await publisher.publish(STREAM, "a", b"1")
+            epoch = (await read_log(redis, STREAM, count=0)).epoch
+            await ask(redis, "SAVE")
+            await publisher.publish(STREAM, "lost", b"2")
+            await server.kill()
+            await server.start()
+            async with listening(redis) as ear:
+                await ear.broker.subscribe(STREAM)
+                assert await self.after(ear, 1, epoch) is None
+            await redis.aclose()
+
+
+async def run_id(redis: Redis) -> str:
+    info = cast("dict[str, object]", await ask(redis, "INFO", "server"))
+    return str(info["run_id"])
