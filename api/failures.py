@@ -11,7 +11,7 @@ from typing import Final
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 WINDOW_S: Final = 60
 
@@ -45,7 +45,7 @@ class Failures:
         return found
 
 
-def client_ip(request: Request, trusted: tuple[IPv4Network | IPv6Network, ...]) -> str:
+def client_ip(request: HTTPConnection, trusted: tuple[IPv4Network | IPv6Network, ...]) -> str:
     """Return the caller's address: the last hop that is not one of our own proxies."""
     peer = request.client.host if request.client else "0.0.0.0"  # noqa: S104 - a name for nobody, not a bind
     hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]

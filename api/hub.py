@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.requests import HTTPConnection
 from starlette.routing import WebSocketRoute
 
 from api.services import Services
@@ -21,7 +22,10 @@ async def open_hub(app: FastAPI, services: Services) -> AsyncGenerator[None]:
     """Start the hub and route `/cable` to it; on the way out tell every socket to come back."""
     desk = SocketDesk(services)
     hub = Hub(services.redis, desk)
-    cable = CableApp(hub, desk.authenticate, desk, services.settings.allowed_origins)
+    cable = CableApp(
+        hub, desk.authenticate, desk, services.settings.allowed_origins,
+        address_of=lambda scope: services.client_ip(HTTPConnection(scope)),
+    )  # fmt: skip
     app.router.routes.append(WebSocketRoute("/cable", endpoint=cable))
     app.state.hub = hub
     await hub.start()

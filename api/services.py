@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import httpx2
 import structlog
 from redis.asyncio import Redis
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from temporalio.client import Client
 
 from activities.channels import ChannelDesk
@@ -51,7 +51,7 @@ class Services:
     temporal: list[Client] = field(default_factory=list[Client])
     draining: bool = False
 
-    def client_ip(self, request: Request) -> str:
+    def client_ip(self, request: HTTPConnection) -> str:
         """Return the address that failures are counted by."""
         return client_ip(request, self.settings.trusted_proxies)
 

@@ -81,6 +81,13 @@ class Channel(ABC, Generic[P]):
 
     name: ClassVar[str]
     permission: ClassVar[Permission]
+    latest_only: ClassVar[bool] = False
+    """Whether each event replaces the one before: under pressure only the newest is sent."""
+    presence: ClassVar[bool] = False
+    """Whether subscribers may say that they are here, on the first stream."""
+    whispers: ClassVar[bool] = False
+    """Whether subscribers may say what they like to each other, on the first stream. It looks like any event to those
+    who get it, so an action with a shape is better wherever events are believed."""
     params: type[P]
     actions: Sequence[Action[P, Any]]
 
@@ -90,6 +97,10 @@ class Channel(ABC, Generic[P]):
 
         Raises RejectedError: unknown, foreign and malformed must look the same.
         """
+
+    def may_be(self, identity: Identity, member_id: str) -> bool:
+        """Whether this caller may be present under an id (as JSON text): only under their own, unless overridden."""
+        return self.presence and member_id == f'"{identity.user_id}"'
 
     def action(self, name: str) -> Action[P, Any] | None:
         """Find an action by its wire name."""

@@ -1,15 +1,13 @@
-"""Stream -> sockets of this process: fan-out, the shared ping wheel, remote control, draining.
+"""All sockets of one process: who is in, what they hear, their pings, remote control, draining.
 
-api/app.py builds one a process, starts it, mounts `server.cable_app` on it and drains it before shutdown.
+api/hub.py builds one a process, starts it, mounts `server.CableApp` on it and drains it before shutdown.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, cast
 
@@ -17,36 +15,31 @@ import orjson
 import structlog
 from redis.asyncio import Redis
 
-from realtime import protocol
-from realtime.broker import Broker, BrokerTiming
+from realtime import frames
+from realtime.admission import Admission
+from realtime.backlog import HistoryRequest
+from realtime.broker import Broker
 from realtime.channel import AnyChannel, Resources, discover
-from realtime.connection import GOING_AWAY, Connection, ConnectionLimits
+from realtime.connection import GOING_AWAY, Connection, Flusher
 from realtime.counters import Count, Counters
 from realtime.errors import RealtimeUnavailableError
+from realtime.fanout import Fanout, concerns, joined
+from realtime.frames import Frame
 from realtime.identity import Identity
+from realtime.limits import HubSettings
+from realtime.presence import Presence
 from realtime.publish import Publisher
+from realtime.sessions import Sessions
 from realtime.streams import Delivery
 from realtime.tasks import cancel_all
+from realtime.wheel import Wheel
 
 log = structlog.stdlib.get_logger(__name__)
 
 CONTROL_STREAM: Final = "realtime_control"
 """Passing messages that every process obeys: `{"command":"disconnect","user_id"|"account_id"|"token_id":…,"reconnect":…}`."""
-_SLOTS: Final = 3
 _DRAIN_STEP_S: Final = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class HubSettings:
-    """Limits and periods of a hub; times in seconds."""
-
-    ping_interval_s: float = 3.0
-    authenticate_timeout_s: float = 5.0
-    authorize_timeout_s: float = 5.0
-    max_subscriptions: int = 128
-    max_malformed: int = 3
-    connection: ConnectionLimits = field(default_factory=ConnectionLimits)
-    broker: BrokerTiming = field(default_factory=BrokerTiming)
+_PATIENT_PINGS: Final = 3
 
 
 class Hub:
@@ -66,43 +59,55 @@ class Hub:
         self.resources = resources
         self.channels = discover() if channels is None else channels
         self.publisher = Publisher(redis)
+        self.presence = Presence(redis, self.settings.presence_ttl_s)
+        self.sessions = Sessions(redis, self.settings.session_ttl_s)
+        self.admission = Admission(self.settings.admission)
+        self.flusher = Flusher()
+        # A storm of returning sockets must not be one of questions to the database.
+        self.authorizing = asyncio.Semaphore(self.settings.authorizations)
         self.draining = False
         self.obeying = False
         self._broker = Broker(redis, self._deliver, counters=self.counters, timing=self.settings.broker)
-        # stream -> identifier -> sockets: one frame serves all sockets under one identifier
-        self._table: dict[str, dict[str, set[Connection]]] = {}
-        self._slots: tuple[set[Connection], ...] = tuple(set() for _ in range(_SLOTS))
-        self._stamp = 0
+        self._fanout = Fanout(self.counters, self.settings.gate)
+        self._wheel = Wheel(self.settings.ping_interval_s, self._visit)
+        self._sockets: dict[str, Connection] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._empty = asyncio.Event()
         self._empty.set()
 
     @property
+    def hearing(self) -> bool:
+        """Whether live events and revocations reach this process."""
+        return self.obeying and self._broker.hearing
+
+    @property
     def accepting(self) -> bool:
         """Whether a new socket would be served well: not while draining, deaf to Redis or out of reach of revocations."""
-        return self.obeying and not self.draining and self._broker.hearing
+        return self.hearing and not self.draining
 
     @property
     def connections(self) -> int:
         """How many sockets are open."""
-        return sum(len(slot) for slot in self._slots)
+        return len(self._sockets)
 
     def sockets(self) -> list[Connection]:
         """Return all open sockets."""
-        return [connection for slot in self._slots for connection in slot]
+        return list(self._sockets.values())
 
     def listeners(self, stream: str) -> int:
         """How many subscriptions of this process hear a stream."""
-        return sum(len(sockets) for sockets in self._table.get(stream, {}).values())
+        return self._fanout.listeners(stream)
 
     async def start(self) -> None:
         """Begin to listen and to ping."""
         self._broker.start()
-        self._tasks = [asyncio.create_task(self._wheel()), asyncio.create_task(self._obey())]
+        work = (self._wheel.run(), self._obey(), self.presence.run(), self.sessions.run())
+        self._tasks = [asyncio.create_task(one) for one in work]
 
     async def stop(self) -> None:
         """End all tasks; sockets should be drained before."""
         await cancel_all(self._tasks)
+        await self.sessions.flush()
         await self._broker.stop()
 
     async def drain(self, window_s: float = 5.0) -> None:
@@ -125,46 +130,90 @@ class Hub:
         except TimeoutError:
             log.warning("realtime.drained_partly", sockets=self.connections)
 
-    def enter(self, connection: Connection) -> None:
-        """Take a socket in; it is pinged from now on."""
+    def enter(self, connection: Connection, ping_every_s: float | None = None) -> None:
+        """Take a socket in; it is pinged from its welcome on."""
         self.counters.add(Count.CONNECTIONS)
-        min(self._slots, key=len).add(connection)
+        self._sockets[connection.sid] = connection
+        self._wheel.add(connection, ping_every_s)
         self._empty.clear()
 
     def leave(self, connection: Connection) -> None:
         """Let a socket go. Its subscriptions must be detached already."""
-        for slot in self._slots:
-            slot.discard(connection)
-        if not self.connections:
+        self.counters.add(Count.DROPPED_FRAMES, connection.dropped)
+        self._wheel.remove(connection)
+        self._sockets.pop(connection.sid, None)
+        self.sessions.close(connection.sid)
+        if not self._sockets:
             self._empty.set()
 
-    async def attach(self, connection: Connection, identifier: str, streams: Sequence[str]) -> None:
-        """Subscribe a socket and confirm it, once Redis has acknowledged all streams. Raises RealtimeUnavailableError."""
-        held: list[str] = []
+    def supersede(self, sid: str) -> None:
+        """End an earlier socket whose client has come back by another: it is dead, it only does not know."""
+        before = self._sockets.get(sid)
+        self.sessions.drop(sid)
+        if before is not None:
+            before.cut("superseded")
+
+    async def attach(
+        self,
+        connection: Connection,
+        identifier: str,
+        streams: Sequence[str],
+        *,
+        latest_only: bool = False,
+        held: bool = False,
+        confirm: bool = True,
+    ) -> None:
+        """Subscribe a socket and confirm it, once Redis has acknowledged all streams. Raises RealtimeUnavailableError.
+
+        `held`: nothing goes out until the history is answered.
+        """
+        taken: list[str] = []
         try:
             for stream in streams:
                 await self._broker.subscribe(stream)
-                held.append(stream)
+                taken.append(stream)
         except BaseException:
-            for stream in held:
+            for stream in taken:
                 self._broker.unsubscribe(stream)
             raise
         # No await from here on: the confirmation goes out before any event, and no event is missed after it.
-        connection.push(protocol.confirm(identifier))
-        for stream in streams:
-            self._table.setdefault(stream, {}).setdefault(identifier, set()).add(connection)
+        if confirm:
+            connection.push(frames.confirm(identifier))
+        self._fanout.add(connection, identifier, streams, latest_only=latest_only)
+        if held:
+            self._fanout.hold(connection, identifier, streams)
 
     def detach(self, connection: Connection, identifier: str, streams: Iterable[str]) -> None:
         """Undo `attach`."""
+        streams = list(streams)
+        self._fanout.remove(connection, identifier, streams)
         for stream in streams:
-            identifiers = self._table.get(stream, {})
-            sockets = identifiers.get(identifier, set())
-            sockets.discard(connection)
-            if not sockets:
-                identifiers.pop(identifier, None)
-            if not identifiers:
-                self._table.pop(stream, None)
             self._broker.unsubscribe(stream)
+
+    async def catch_up(
+        self, connection: Connection, identifier: str, streams: Sequence[str], wanted: HistoryRequest
+    ) -> None:
+        """Send what was missed, then what came meanwhile, each once and in order. Raises RealtimeUnavailableError."""
+        self._fanout.hold(connection, identifier, streams)
+        await self._broker.catch_up(streams, wanted)
+        # No await from here on: the backlog ends where the live events begin.
+        backlog = self._broker.backlog(streams, wanted)
+        held = self._fanout.release(connection, identifier, streams)
+        if backlog is None:
+            self.counters.add(Count.HISTORY_REFUSED)
+            connection.push(frames.reject_history(identifier))
+            self._send(connection, identifier, held)
+            return
+        self.counters.add(Count.HISTORY_SENT)
+        stored = [delivery for delivery in held if delivery.offset]
+        for stream in streams:
+            self._send(connection, identifier, joined(stream, backlog, stored))
+        connection.push(frames.confirm_history(identifier))
+        self._send(connection, identifier, [delivery for delivery in held if not delivery.offset])
+
+    def release(self, connection: Connection, identifier: str, streams: Sequence[str]) -> None:
+        """Send what was held back, because the client wants no history."""
+        self._send(connection, identifier, self._fanout.release(connection, identifier, streams))
 
     def disconnect(self, matches: Callable[[Identity], bool], *, reason: str = "remote", reconnect: bool) -> int:
         """End all sockets of this process whose identity matches; return how many."""
@@ -173,18 +222,20 @@ class Hub:
             connection.end(reason, reconnect=reconnect)
         return len(found)
 
+    def expire(self, connection: Connection) -> None:
+        """End a socket whose token is over. The extended client fetches a new one only when told not to come back."""
+        connection.end("token_expired", reconnect=not connection.extended)
+
+    def _send(self, connection: Connection, identifier: str, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
+            if concerns(connection, delivery):
+                connection.push(self._fanout.frame(identifier, delivery))
+
     def _deliver(self, delivery: Delivery) -> None:
         if delivery.stream == CONTROL_STREAM:
             self._control(delivery.payload)
-            return
-        for identifier, sockets in self._table.get(delivery.stream, {}).items():
-            frame = protocol.data_frame(
-                identifier, delivery.payload, stream=delivery.stream, epoch=delivery.epoch, offset=delivery.offset
-            )
-            for connection in sockets:
-                if connection.sid != delivery.exclude_sid:
-                    connection.push(frame)
-            self.counters.add(Count.DELIVERIES, len(sockets))
+        else:
+            self._fanout.deliver(delivery)
 
     def _control(self, payload: bytes) -> None:
         try:
@@ -212,21 +263,21 @@ class Hub:
                 self.obeying = True
                 return
 
-    async def _wheel(self) -> None:
-        """Visit a third of the sockets each time: one frame and one timer for all, instead of one of each per socket."""
-        while True:
-            for slot in self._slots:
-                await asyncio.sleep(self.settings.ping_interval_s / _SLOTS)
-                # Clients want stamps that rise with each ping, also when the clock is set back.
-                self._stamp = max(int(time.time()), self._stamp + 1 if slot is self._slots[0] else self._stamp)
-                self._visit(slot, protocol.ping(self._stamp))
+    def _visit(self, connection: Connection, ping: Frame) -> None:
+        if not connection.welcomed:
+            return
+        if connection.stalled():
+            connection.cut()
+        elif connection.identity.expires_at <= datetime.now(UTC):
+            self.expire(connection)
+        elif connection.extended and self._silent(connection):
+            connection.end("no_pong", reconnect=True)
+        else:
+            connection.push(ping)
 
-    def _visit(self, slot: set[Connection], ping: protocol.Frame) -> None:
-        now = datetime.now(UTC)
-        for connection in slot:
-            if connection.stalled():
-                connection.cut()
-            elif connection.identity.expires_at <= now:
-                connection.end("token_expired", reconnect=True)
-            else:
-                connection.push(ping)
+    def _silent(self, connection: Connection) -> bool:
+        """Count a ping; whether the last ones were not answered by a client that does, or must, answer."""
+        if connection.unanswered_pings is None and not self.settings.pongs_required:
+            return False
+        connection.unanswered_pings = (connection.unanswered_pings or 0) + 1
+        return connection.unanswered_pings > _PATIENT_PINGS

@@ -9,21 +9,25 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from contextlib import suppress
+from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import structlog
 
 from domain.errors import AuthenticationError, UnavailableError
-from realtime import protocol
+from realtime import frames, protocol
 from realtime.commands import Commands
-from realtime.connection import NORMAL_CLOSURE, Connection
+from realtime.connection import NORMAL_CLOSURE, Connection, Wire
 from realtime.consumer import Consumer, Inbound
 from realtime.counters import Count
 from realtime.errors import FrameError
 from realtime.hub import Hub
 from realtime.identity import Authenticate, Identity
 from realtime.tasks import cancel_all
+from realtime.wheel import PRECISIONS
+from realtime.wire import EXTENSION
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -32,21 +36,63 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+AddressOf = Callable[[Scope], str]
+"""Scope -> the caller's address, as connections are counted by."""
+
 _TOKEN_PARAMS: Final = ("token", "jid")
+_SECRET_PARAMS: Final = (*_TOKEN_PARAMS, "sid")
+_RESTORE_HEADER: Final = "x-anycable-restore-sid"
+_MAX_SID_CHARS: Final = 64
+_LATER: Final = {429, 503}
 _INBOX: Final = 64
 """Commands that may wait for the one before; then the socket is not read on, and the client feels it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """How a socket came: what it offered and asked for."""
+
+    scope: Scope
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    address: str
+    subprotocol: str | None
+
+    @property
+    def former_sid(self) -> str:
+        """The sid of the socket that this one continues, if it says so."""
+        return (self.query.get("sid") or self.headers.get(_RESTORE_HEADER, ""))[:_MAX_SID_CHARS]
+
+    @property
+    def ping_every_s(self) -> float | None:
+        """How often it wants to be pinged, if it says so."""
+        try:
+            asked = float(self.query.get("pi", ""))
+        except ValueError:
+            return None
+        return asked if isfinite(asked) else None
+
+
 class CableApp:
-    """The ASGI app. Route it as an app, not as a function: `WebSocketRoute("/cable", endpoint=cable_app(…))`."""
+    """The ASGI app. Route it as an app, not as a function: `WebSocketRoute("/cable", endpoint=CableApp(…))`.
+
+    `allowed_origins`: scheme, host and port each, or `*`; the own host is always in.
+    """
 
     def __init__(
-        self, hub: Hub, authenticate: Authenticate, commands: Commands, allowed_origins: Collection[str]
+        self,
+        hub: Hub,
+        authenticate: Authenticate,
+        commands: Commands,
+        allowed_origins: Collection[str],
+        *,
+        address_of: AddressOf | None = None,
     ) -> None:
         self._hub = hub
         self._authenticate = authenticate
         self._commands = commands
         self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
+        self._address_of = address_of or _peer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -55,18 +101,13 @@ class CableApp:
             return
         await receive()  # websocket.connect
         headers = _headers(scope)
-        tokens = _tokens(scope, headers)
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+        tokens = _tokens(scope, headers, query)
         _redact(scope)
-        if not self._origin_allowed(headers):
-            await self._refuse(scope, send, 403)
-            return
-        try:
-            subprotocol = protocol.choose_protocol(scope.get("subprotocols", []))
-        except FrameError:
-            await self._refuse(scope, send, 400)
-            return
-        if not self._hub.accepting:
-            await self._refuse(scope, send, 503)
+        address = self._address_of(scope)
+        status, subprotocol = self._judge(scope, headers, address)
+        if status:
+            await self._refuse(scope, send, status)
             return
         try:
             async with asyncio.timeout(self._hub.settings.authenticate_timeout_s):
@@ -77,7 +118,28 @@ class CableApp:
         except (UnavailableError, TimeoutError):
             await self._refuse(scope, send, 503)
         else:
-            await self._serve(identity, subprotocol, receive, send)
+            await self._admit(_Arrival(scope, headers, query, address, subprotocol), identity, receive, send)
+
+    def _judge(self, scope: Scope, headers: Mapping[str, str], address: str) -> tuple[int, str | None]:
+        """Return the status to refuse with before the upgrade, or 0 and the sub-protocol."""
+        if not self._origin_allowed(headers):
+            return 403, None
+        try:
+            subprotocol = protocol.choose_protocol(scope.get("subprotocols", []))
+        except FrameError:
+            return 400, None
+        if not self._hub.accepting:
+            return 503, None
+        return self._hub.admission.refusal(address), subprotocol
+
+    async def _admit(self, arrival: _Arrival, identity: Identity, receive: Receive, send: Send) -> None:
+        if not self._hub.admission.admit(arrival.address, identity.user_id):
+            await self._refuse(arrival.scope, send, 429)
+            return
+        try:
+            await self._serve(arrival, identity, receive, send)
+        finally:
+            self._hub.admission.release(arrival.address, identity.user_id)
 
     async def _identify(self, tokens: list[str]) -> Identity:
         if not tokens:
@@ -97,21 +159,21 @@ class CableApp:
         if "websocket.http.response" not in (scope.get("extensions") or {}):
             await send({"type": "websocket.close", "code": NORMAL_CLOSURE})
             return
-        headers = [(b"retry-after", b"3")] if status == 503 else []
+        headers = [(b"retry-after", b"3")] if status in _LATER else []
         await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": b""})
 
-    async def _serve(self, identity: Identity, subprotocol: str | None, receive: Receive, send: Send) -> None:
-        async def send_text(text: str) -> None:
-            await send({"type": "websocket.send", "text": text})
-
-        await send({"type": "websocket.accept", "subprotocol": subprotocol})
-        sid = secrets.token_urlsafe(16)[:21]
-        connection = Connection(sid, identity, send_text, self._hub.settings.connection)
-        consumer = Consumer(connection, self._hub, self._commands)
-        connection.push(protocol.welcome(sid))
-        self._hub.enter(connection)
+    async def _serve(self, arrival: _Arrival, identity: Identity, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept", "subprotocol": arrival.subprotocol})
+        connection = self._connect(arrival, identity, send)
+        consumer = Consumer(connection, self._hub, self._commands, self._authenticate)
+        self._hub.enter(connection, arrival.ping_every_s)
         try:
+            restored_ids = None
+            if connection.extended and arrival.former_sid:
+                restored_ids = await consumer.take_over(arrival.former_sid)
+            connection.push(frames.welcome(connection.sid, restored_ids))
+            connection.welcomed = True
             gone = await _converse(connection, consumer, receive)
             if not gone:
                 await _part(connection, send)
@@ -121,25 +183,36 @@ class CableApp:
         if connection.ended.done():
             reason = connection.ended.result().reason
             self._count(reason)
-            log.info("realtime.disconnected", sid=sid, user_id=str(identity.user_id), reason=reason)
+            log.info("realtime.disconnected", sid=connection.sid, user_id=str(identity.user_id), reason=reason)
+
+    def _connect(self, arrival: _Arrival, identity: Identity, send: Send) -> Connection:
+        async def send_text(text: str) -> None:
+            await send({"type": "websocket.send", "text": text})
+
+        connection = Connection(
+            secrets.token_urlsafe(16)[:21],
+            identity,
+            send_text,
+            self._hub.settings.connection,
+            wire=cast("dict[str, Wire]", arrival.scope.get("extensions") or {}).get(EXTENSION),
+            flusher=self._hub.flusher,
+        )
+        connection.extended = arrival.subprotocol == protocol.EXTENDED
+        connection.precision = PRECISIONS.get(arrival.query.get("ptp", ""), 1)
+        return connection
 
     def _count(self, reason: str) -> None:
-        if reason in {Count.TOO_SLOW, Count.TOKEN_EXPIRED}:
+        if reason in {Count.TOO_SLOW, Count.TOKEN_EXPIRED, Count.NO_PONG}:
             self._hub.counters.add(Count(reason))
-
-
-def cable_app(hub: Hub, authenticate: Authenticate, commands: Commands, allowed_origins: Collection[str]) -> CableApp:
-    """Build the app for `/cable`. `allowed_origins`: scheme, host and port each, or `*`; the own host is always in."""
-    return CableApp(hub, authenticate, commands, allowed_origins)
 
 
 async def _converse(connection: Connection, consumer: Consumer, receive: Receive) -> bool:
     """Run until the client is gone (True) or we end it (False). Raises what the consumer raises."""
     inbox: asyncio.Queue[Inbound] = asyncio.Queue(_INBOX)
-    reader = asyncio.create_task(_read(receive, inbox, consumer))
-    writer = asyncio.create_task(connection.write())
-    worker = asyncio.create_task(consumer.run(inbox))
-    tasks = (reader, writer, worker)
+    tasks = [asyncio.create_task(_read(receive, inbox, consumer)), asyncio.create_task(consumer.run(inbox))]
+    writer = asyncio.create_task(connection.write()) if connection.needs_writer else None
+    if writer is not None:
+        tasks.append(writer)
     try:
         await asyncio.wait({*tasks, connection.ended}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -160,16 +233,20 @@ async def _read(receive: Receive, inbox: asyncio.Queue[Inbound], consumer: Consu
 
 async def _part(connection: Connection, send: Send) -> None:
     ending = connection.ended.result()
-    with suppress(TimeoutError, OSError, RuntimeError):
+    try:
         await connection.farewell(ending)
         await send({"type": "websocket.close", "code": ending.code, "reason": ending.reason})
+    except TimeoutError:
+        connection.abort()
+    except (OSError, RuntimeError):
+        pass  # the client is gone
 
 
 async def _turn_away(send: Send, subprotocol: str | None, reason: str) -> None:
     """Browsers cannot read a refused upgrade, so accept, say why, close."""
     with suppress(OSError):
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
-        await send({"type": "websocket.send", "text": protocol.disconnect(reason, reconnect=False).text})
+        await send({"type": "websocket.send", "text": frames.disconnect(reason, reconnect=False).text})
         await send({"type": "websocket.close", "code": NORMAL_CLOSURE, "reason": reason})
 
 
@@ -179,18 +256,22 @@ async def _answer_http(send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
+def _peer(scope: Scope) -> str:
+    client = cast("tuple[str, int] | None", scope.get("client"))
+    return client[0] if client else ""
+
+
 def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-def _tokens(scope: Scope, headers: Mapping[str, str]) -> list[str]:
+def _tokens(scope: Scope, headers: Mapping[str, str], query: Mapping[str, str]) -> list[str]:
     """Return the tokens offered, the best kept way first: sub-protocol, headers, query (which lands in access logs)."""
     offered = cast("list[str]", scope.get("subprotocols", []))
     found = [name.removeprefix(protocol.TOKEN_PREFIX) for name in offered if name.startswith(protocol.TOKEN_PREFIX)]
     found.append(headers.get("x-jid", ""))
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     found.append(credentials.strip() if scheme.lower() == "bearer" else "")
-    query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
     found += [query.get(name, "") for name in _TOKEN_PARAMS]
     return [token for token in found if token]
 
@@ -198,5 +279,5 @@ def _tokens(scope: Scope, headers: Mapping[str, str]) -> list[str]:
 def _redact(scope: Scope) -> None:
     """Take the token out of the scope: the server logs the URL from it when the socket is accepted."""
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    kept = [(name, "redacted" if name in _TOKEN_PARAMS else value) for name, value in pairs]
+    kept = [(name, "redacted" if name in _SECRET_PARAMS else value) for name, value in pairs]
     scope["query_string"] = urlencode(kept).encode()

@@ -11,6 +11,7 @@ from api.app import create_app
 from api.hub import DRAIN_S
 from config import Settings
 from realtime.protocol import MAX_FRAME_BYTES
+from realtime.wire import CableProtocol
 
 
 class Server(uvicorn.Server):
@@ -41,6 +42,7 @@ def serve_api(settings: Settings) -> int:
         loop="uvloop",
         http="httptools",
         access_log=False,
+        ws=CableProtocol,
         ws_per_message_deflate=False,
         ws_max_size=MAX_FRAME_BYTES,
         ws_ping_interval=None,

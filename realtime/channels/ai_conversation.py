@@ -91,6 +91,7 @@ class AiConversationChannel(Channel[Params]):
     name = "AiConversationChannel"
     params = Params
     permission = Permission.CONVERSATIONS_READ
+    presence = True
     actions = (
         Action("send_message", SendMessage, Permission.SESSIONS_REPLY, _send_message),
         Action("typing_indicator", Typing, Permission.CONVERSATIONS_READ, _type),

@@ -30,6 +30,7 @@ class ChatSessionChannel(Channel[Params]):
     name = "ChatSessionChannel"
     params = Params
     permission = Permission.SESSIONS_READ
+    presence = True
     actions = ()
 
     async def authorize(self, identity: Identity, params: Params, resources: Resources) -> Sequence[str]:

@@ -22,14 +22,17 @@ from websockets.typing import Origin, Subprotocol
 from domain.errors import AuthenticationError, PowernodeError, UnavailableError
 from domain.permissions import ROLE_PERMISSIONS, Role
 from domain.views import ChannelSummaryView, SessionView
+from realtime.admission import CommandRates, Rate
 from realtime.broker import BrokerTiming
 from realtime.channel import ConversationRef
 from realtime.connection import ConnectionLimits
-from realtime.hub import Hub, HubSettings
+from realtime.hub import Hub
 from realtime.identity import Identity
+from realtime.limits import HubSettings
 from realtime.publish import Publisher
-from realtime.server import cable_app
+from realtime.server import CableApp
 from realtime.subscriber import SubscriberTiming
+from realtime.wire import CableProtocol
 from tests.realtime.support import WAIT_S, until
 
 Json = dict[str, object]
@@ -38,8 +41,9 @@ FAST_BROKER = BrokerTiming(
     subscribe_timeout_s=2, linger_s=0, retry_s=0.02,
     subscriber=SubscriberTiming(canary_period_s=0.1, deaf_after_s=3, first_backoff_s=0.01, max_backoff_s=0.05),
 )  # fmt: skip
-QUIET = HubSettings(ping_interval_s=60, broker=FAST_BROKER)
-"""No pings in between, so that a test may count frames."""
+UNHURRIED = CommandRates(*(Rate(10_000, 10_000),) * 4)
+QUIET = HubSettings(ping_interval_s=60, broker=FAST_BROKER, rates=UNHURRIED)
+"""No pings in between, so that a test may count frames; no waiting for one's turn."""
 
 
 def person(account_id: UUID, role: Role = Role.OPERATOR, *, life_s: float = 900) -> Identity:
@@ -263,18 +267,22 @@ def identifier(channel: str, **params: object) -> str:
 
 @contextlib.asynccontextmanager
 async def running_cable(
-    redis: Redis, settings: HubSettings = QUIET, *, origins: Sequence[str] = ("https://desk.example.test",)
+    redis: Redis,
+    settings: HubSettings = QUIET,
+    *,
+    origins: Sequence[str] = ("https://desk.example.test",),
+    wire: bool = True,
 ) -> AsyncGenerator[Cable]:
     shelf, orders = Shelf(), Orders()
     hub = Hub(redis, shelf, settings=settings)
     app = Starlette()
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, ws="websockets-sansio", lifespan="off", log_config=None,
+        app, host="127.0.0.1", port=0, ws=CableProtocol if wire else "websockets-sansio", lifespan="off", log_config=None,
         ws_per_message_deflate=False, ws_ping_interval=None, timeout_graceful_shutdown=1,
     )  # fmt: skip
     server = _Server(config)
     cable = Cable(hub, server, 0, Publisher(redis), shelf, orders, uuid4(), {}, redis)
-    app.routes.append(WebSocketRoute("/cable", cable_app(hub, cable.authenticate, orders, origins)))
+    app.routes.append(WebSocketRoute("/cable", CableApp(hub, cable.authenticate, orders, origins)))
     await hub.start()
     serving = asyncio.create_task(server.serve())
     try:

@@ -10,6 +10,8 @@ from redis.asyncio import Redis
 from realtime.client import ask, redis_client
 from realtime.publish import Publisher
 from tests.realtime.cable import Cable, running_cable
+from tests.realtime.hub_process import HubProcess, Tuning, running_hubs
+from tests.realtime.stage import Stage
 from tests.realtime.support import Valkey, running_valkey
 
 
@@ -46,7 +48,23 @@ def publisher(redis: Redis) -> Publisher:
     return Publisher(redis)
 
 
-@pytest.fixture
-async def cable(redis: Redis) -> AsyncIterator[Cable]:
-    async with running_cable(redis) as running:
+@pytest.fixture(params=["wire", "send"])
+async def cable(redis: Redis, request: pytest.FixtureRequest) -> AsyncIterator[Cable]:
+    """Once by the transport, once by ASGI's send, as under a server that does not offer it."""
+    async with running_cable(redis, wire=request.param == "wire") as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+async def hubs(shared_valkey: Valkey) -> AsyncIterator[list[HubProcess]]:
+    """Two processes on one Redis; the second sends by ASGI."""
+    async with running_hubs(shared_valkey.url, Tuning(), Tuning(wire=False)) as running:
+        yield running
+
+
+@pytest.fixture
+async def stage(hubs: list[HubProcess], shared_valkey: Valkey) -> AsyncIterator[Stage]:
+    """An account of one's own on them."""
+    redis = redis_client(shared_valkey.url)
+    yield Stage(hubs, redis)
+    await redis.aclose()

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from domain.permissions import Role
 from realtime.counters import Count
-from realtime.hub import HubSettings
+from realtime.limits import HubSettings
 from realtime.publish import Publisher
 from tests.realtime.cable import QUIET, Cable, identifier, person, running_cable
 from tests.realtime.support import until

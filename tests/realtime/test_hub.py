@@ -11,7 +11,8 @@ from redis.asyncio import Redis
 from websockets.exceptions import ConnectionClosed
 
 from realtime.counters import Count
-from realtime.hub import CONTROL_STREAM, HubSettings
+from realtime.hub import CONTROL_STREAM
+from realtime.limits import HubSettings
 from realtime.publish import Publication
 from tests.realtime.cable import FAST_BROKER, Cable, Client, identifier, impatient, person, running_cable
 from tests.realtime.support import Valkey, until

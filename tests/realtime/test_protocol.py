@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime import protocol
+from realtime import frames, protocol
 from realtime.errors import FrameError
 from realtime.protocol import Perform, Ping, Subscribe, Unknown, Unsubscribe
 
@@ -28,7 +28,7 @@ class TestParseCommand:
 
     def test_ping_and_commands_of_other_protocols(self) -> None:
         assert protocol.parse_command('{"command":"ping"}') == Ping()
-        assert protocol.parse_command('{"command":"whisper","identifier":"i","data":{}}') == Unknown()
+        assert protocol.parse_command('{"command":"chant","identifier":"i","data":{}}') == Unknown()
 
     @pytest.mark.parametrize(
         "text",
@@ -65,11 +65,11 @@ class TestDataFrame:
     @given(st.text().filter(lambda text: text.isprintable()))
     def test_identifier_and_payload_come_back_as_they_were(self, identifier: str) -> None:
         payload = b'{"a":  1.0, "b":"\xc3\xa9"}'
-        frame = protocol.data_frame(identifier, payload, stream="s", epoch="e", offset=3)
+        frame = frames.data(identifier, payload, stream="s", epoch="e", offset=3)
         assert payload in frame.data
         assert json.loads(frame.text) == {
             "identifier": identifier, "message": {"a": 1.0, "b": "é"}, "stream_id": "s", "epoch": "e", "offset": 3,
         }  # fmt: skip
 
     def test_a_passing_event_has_no_place(self) -> None:
-        assert json.loads(protocol.data_frame("i", b'"x"').text) == {"identifier": "i", "message": "x"}
+        assert json.loads(frames.data("i", b'"x"').text) == {"identifier": "i", "message": "x"}

@@ -21,10 +21,10 @@ class TestSubprotocol:
             assert client.socket.subprotocol == BASE
             assert (await client.next())["type"] == "welcome"
 
-    async def test_the_extended_client_that_also_offers_the_base_gets_the_base(self, cable: Cable) -> None:
+    async def test_the_extended_one_is_preferred(self, cable: Cable) -> None:
         token = cable.token(person(cable.account_id))
-        async with cable.raw(f"?token={token}", protocols=["actioncable-v1-ext-json", BASE]) as client:
-            assert client.socket.subprotocol == BASE
+        async with cable.raw(f"?token={token}", protocols=[BASE, "actioncable-v1-ext-json"]) as client:
+            assert client.socket.subprotocol == "actioncable-v1-ext-json"
 
     async def test_a_bare_tool_may_offer_none(self, cable: Cable) -> None:
         async with cable.raw(f"?token={cable.token(person(cable.account_id))}", protocols=[]) as client:
