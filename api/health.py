@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, cast
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.datastructures import State
 
 from api.deps import Desk
 from api.services import Services
 from db import operations
 from domain.errors import UnavailableError
+from realtime.hub import Hub
 
 router = APIRouter(tags=["health"])
 TIMEOUT_S = 3.0
@@ -45,6 +47,11 @@ async def _redis(desk: Services) -> None:
     await desk.redis.ping()  # pyright: ignore[reportGeneralTypeIssues, reportUnknownMemberType]
 
 
+def _hears(state: State) -> bool:
+    hub = cast("Hub | None", getattr(state, "hub", None))
+    return hub is not None and hub.hearing
+
+
 @router.get("/healthz", summary="Is the process alive")
 async def alive() -> dict[str, Any]:
     """Always 200 while it answers at all."""
@@ -63,8 +70,10 @@ async def ready(desk: Desk, response: Response) -> dict[str, Any]:
 
 
 @router.get("/api/v1/health", summary="How are all the parts")
-async def health(desk: Desk, response: Response) -> dict[str, Any]:
-    """200 only when Postgres, Redis and Temporal answer and a worker polls; `data.parts` says which does not."""
+async def health(desk: Desk, request: Request, response: Response) -> dict[str, Any]:
+    """200 only when Postgres, Redis and Temporal answer, live events come through and a worker polls; `data.parts` says
+    which does not. A hub that is deaf to Redis takes no new sockets meanwhile; webhooks do not mind.
+    """
     postgres, redis, temporal = await asyncio.gather(
         _answers(_schema(desk)), _answers(_redis(desk)), _answers(_temporal(desk))
     )
@@ -73,6 +82,7 @@ async def health(desk: Desk, response: Response) -> dict[str, Any]:
         "postgres": postgres,
         "redis": redis,
         "temporal": temporal,
+        "hub": _hears(request.app.state),
         "worker": bool(status and status.workers),
     }
     well = all(parts.values()) and not desk.draining

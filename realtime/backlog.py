@@ -37,11 +37,12 @@ return {meta[2], meta[3] or '0', redis.call('XREVRANGE', KEYS[2], '+', '-', 'COU
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One stored event; `at_ms` is the server's clock, 0 when unknown."""
+    """One stored event; `at_ms` is the server's clock, 0 when unknown; `exclude_sid` the socket that caused it."""
 
     offset: int
     at_ms: int
     payload: bytes
+    exclude_sid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ async def read_log(redis: Redis, stream: str, *, after: int = 0, count: int) -> 
     entries: list[Entry] = []
     for entry_id, pairs in raw:
         fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
-        entries.append(Entry(int(entry_id.partition(b"-")[0]), int(fields.get(b"t", 0)), fields[b"p"]))
+        offset = int(entry_id.partition(b"-")[0])
+        entries.append(Entry(offset, int(fields.get(b"t", 0)), fields[b"p"], fields.get(b"x", b"").decode()))
     if count < 0:
         entries.reverse()
     return Page(epoch.decode(), int(top), entries)

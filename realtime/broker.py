@@ -161,6 +161,8 @@ class Broker:
             self._deliver(Delivery(state.name, "", 0, payload, exclude_sid.decode()))
             return
         state.seen = (epoch, offset)
+        if not state.epoch and offset == 1 and state.fill is None:
+            self._enter_epoch(state, epoch)  # the first event of a stream that was empty: nothing can be missing
         if epoch != state.epoch:
             self._start_fill(state)
         elif state.fill is not None:
@@ -168,18 +170,18 @@ class Broker:
         elif offset <= state.offset:
             self._counters.add(Count.REPEATED_EVENTS)
         elif offset == state.offset + 1:
-            self._advance(state, Entry(offset, at_ms, payload), exclude_sid.decode())
+            self._advance(state, Entry(offset, at_ms, payload, exclude_sid.decode()))
         else:
             self._start_fill(state)
 
-    def _advance(self, state: LiveStream, entry: Entry, exclude_sid: str = "") -> None:
+    def _advance(self, state: LiveStream, entry: Entry) -> None:
         missed = entry.offset - state.offset - 1
         if missed:
             self._counters.add(Count.MISSED_EVENTS, missed)
             state.ring.restart(entry.offset - 1, entry.at_ms)
         state.offset = entry.offset
         state.ring.append(entry)
-        self._deliver(Delivery(state.name, state.epoch, entry.offset, entry.payload, exclude_sid))
+        self._deliver(Delivery(state.name, state.epoch, entry.offset, entry.payload, entry.exclude_sid))
 
     def _start_fill(self, state: LiveStream) -> asyncio.Task[None]:
         state.again = True

@@ -162,11 +162,9 @@ def joined(stream: str, backlog: Sequence[Delivery], held: Sequence[Delivery]) -
     What was held is in the backlog too, unless it asks for none of this stream, or from a time ahead of Redis's clock.
     """
     missed = [delivery for delivery in backlog if delivery.stream == stream]
-    known = {(delivery.epoch, delivery.offset): delivery for delivery in held if delivery.stream == stream}
-    # The held ones know whom to spare.
-    result = [known.pop((delivery.epoch, delivery.offset), delivery) for delivery in missed]
-    rest = list(known.values())
-    return sorted(result + rest, key=lambda delivery: delivery.offset) if result else rest
+    known = {(delivery.epoch, delivery.offset) for delivery in missed}
+    rest = [one for one in held if one.stream == stream and (one.epoch, one.offset) not in known]
+    return sorted(missed + rest, key=lambda delivery: delivery.offset) if missed else rest
 
 
 def _push_to_some(sockets: set[Connection], delivery: Delivery, frame: Frame) -> None:

@@ -18,7 +18,7 @@ def meta_key(stream: str) -> str:
 
 
 def log_key(stream: str) -> str:
-    """Return the log of a stream's recent events; an entry's id is `<offset>-0`, field `p` its payload, `t` its time in ms."""
+    """Return the log of a stream's recent events; an entry's id is `<offset>-0`, `p` its payload, `t` its time in ms, `x` whom to spare."""
     return f"{{{stream}}}:log"
 
 

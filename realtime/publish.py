@@ -46,7 +46,9 @@ end
 local offset = redis.call('HINCRBY', KEYS[1], 'top', 1)
 local now = redis.call('TIME')
 local at_ms = now[1] .. string.format('%03d', math.floor(now[2] / 1000))
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], offset .. '-0', 'p', ARGV[3], 't', at_ms)
+local entry = {'p', ARGV[3], 't', at_ms}
+if ARGV[8] ~= '' then entry[5], entry[6] = 'x', ARGV[8] end
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], offset .. '-0', unpack(entry))
 redis.call('EXPIRE', KEYS[2], ARGV[5])
 redis.call('EXPIRE', KEYS[1], ARGV[6])
 redis.call('SET', KEYS[3], epoch .. '|' .. offset, 'EX', ARGV[7])
@@ -60,7 +62,7 @@ _SHA: Final = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()
 class Publication:
     """One event on one stream; `payload` is the JSON that readers get, byte for byte.
 
-    The socket `exclude_sid` does not get it live (it caused the event); from the log everybody gets it.
+    The socket `exclude_sid` does not get it, because it caused the event; its client gets it by a later socket.
     """
 
     stream: str

@@ -81,7 +81,7 @@ class LiveStream:
             entries = []
         if entries is None or total_bytes(entries) > MAX_BYTES:
             return None
-        return [Delivery(self.name, self.epoch, entry.offset, entry.payload) for entry in entries]
+        return [Delivery(self.name, self.epoch, entry.offset, entry.payload, entry.exclude_sid) for entry in entries]
 
 
 def _clamped(since_s: float, now_s: float) -> float:

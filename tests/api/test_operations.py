@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx2
 import pytest
 from fastapi import FastAPI
 
+from api.hub import open_hub
 from stack.ports import any_free
 from tests.api.conftest import Login, Person, build_app, client_of
 from tests.api.test_isolation import talk, trace_of
@@ -82,7 +85,13 @@ class TestHealth:
         health = await anybody.get("/api/v1/health")
         assert health.status_code == 503
         parts = health.json()["data"]["parts"]
-        assert parts == {"postgres": True, "redis": True, "temporal": False, "worker": False}
+        assert parts == {"postgres": True, "redis": True, "temporal": False, "hub": False, "worker": False}
+
+    async def test_the_hub_is_well_while_it_hears_redis(self, app: FastAPI, anybody: httpx2.AsyncClient) -> None:
+        async with open_hub(app, app.state.services):
+            while not app.state.hub.hearing:
+                await asyncio.sleep(0)
+            assert (await anybody.get("/api/v1/health")).json()["data"]["parts"]["hub"] is True
 
     async def test_not_ready_while_draining(self, app: FastAPI, anybody: httpx2.AsyncClient) -> None:
         app.state.services.draining = True

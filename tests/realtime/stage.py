@@ -72,6 +72,17 @@ class Stage:
             yield client, await client.next()
 
     @contextlib.asynccontextmanager
+    async def bare(
+        self, hub: int = 0, *, protocol: str = EXTENDED, headers: dict[str, str] | None = None
+    ) -> AsyncGenerator[Client]:
+        """A client that brings no token but in its headers, and is not welcomed yet."""
+        async with connect(
+            self.hubs[hub].url, subprotocols=[Subprotocol(protocol)], compression=None, ping_interval=None, proxy=None,
+            additional_headers=headers,
+        ) as socket:  # fmt: skip
+            yield Client(socket)
+
+    @contextlib.asynccontextmanager
     async def client(self, hub: int = 0, *, who: Identity | None = None, base: bool = False) -> AsyncGenerator[Client]:
         """A welcomed client."""
         async with self.socket(hub, who=who, protocol=BASE if base else EXTENDED) as (client, welcome):
