@@ -129,11 +129,12 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class StatusUpdate:
-    """A platform's receipt for something that we sent."""
+    """A platform's receipt for something that we sent. `nonce`: the send's own, where the platform gives it back."""
 
     platform_message_id: str
     status: PartStatus
     reason: str | None = None
+    nonce: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,9 @@ def json_response(body: object, status: int = 200, headers: dict[str, str] | Non
     return Response(orjson.dumps(body), status, headers, "application/json")
 
 
-def new_call(platform: str, channel: Channel | None, method: str, body: Json) -> Call:
-    """Begin the log entry; both clocks are read here, when the request was received."""
-    chat = body.get("chat_id", body.get("channel")) if channel else None
+def new_call(platform: str, channel: Channel | None, method: str, body: Json, *, chat: object = None) -> Call:
+    """Begin the log entry; both clocks are read here, when the request was received. `chat`: where it is not in the body."""
+    chat = (chat or body.get("chat_id", body.get("channel"))) if channel else None
     reference = None if chat is None else str(chat)
     known = channel.find_chat(reference) if channel and reference else None
     return Call(

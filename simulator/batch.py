@@ -14,10 +14,11 @@ import time
 from pydantic import BaseModel, ConfigDict
 
 from simulator.channel import Channel
-from simulator.people import Say, act
+from simulator.people import act
 from simulator.records import Delivery, Json
 from simulator.state import World
 from simulator.webhooks import Courier
+from simulator.wish import Say
 
 
 class BatchInput(BaseModel):

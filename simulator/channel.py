@@ -5,7 +5,9 @@ A channel is one bot account at one platform; chats of two channels never meet.
 
 from __future__ import annotations
 
+import base64
 import random
+import secrets
 import time
 from dataclasses import dataclass, field
 
@@ -44,6 +46,8 @@ class Bot:
         if platform == "slack":
             user = names.slack_id("U", "bot", name)
             return cls(user, username, name, names.slack_id("B", name), names.slack_id("A", name), team)
+        if platform == "whatsapp":
+            return cls(names.phone_number(f"bot {name}"), username, name, credentials.phone_number_id, "", team)
         number = credentials.bot_token.partition(":")[0]
         user = number if number.isdecimal() else names.telegram_user_id(f"bot {name}")
         return cls(user, username, name, "", "", "")
@@ -67,12 +71,16 @@ class Channel:
     last_event: int = field(default_factory=lambda: random.randrange(10**8, 10**9))
     last_micros: int = 0
 
+    @property
+    def ids(self) -> names.Ids:
+        """Return how this platform names things."""
+        return names.IDS[self.platform]
+
     def person(self, name: str) -> Person:
         """Return the person, made at first use."""
         found = self.people.get(name)
         if found is None:
-            made = names.slack_user_id(name) if self.platform == "slack" else names.telegram_user_id(name)
-            found = self.people[name] = Person(name, made)
+            found = self.people[name] = Person(name, self.ids.user(name))
         return found
 
     def person_by_id(self, user_id: str) -> Person | None:
@@ -90,25 +98,21 @@ class Channel:
 
     def private_chat_id(self, name: str) -> str:
         """Return the id of the private chat with someone, also before it exists."""
-        return names.slack_id("D", self.name, name) if self.platform == "slack" else names.telegram_user_id(name)
+        return self.ids.private_chat(self.name, name)
 
     def group_chat(self, reference: str, kind: str | None) -> Chat:
         """Return the group with this name or id, made at first use."""
         found = self.find_chat(reference)
         if found is not None:
             return found
-        if self.platform == "slack":
-            kind = kind or "channel"
-            return self._chat(names.slack_chat_id(reference, kind), reference.removeprefix("#"), kind)
-        kind = kind or "supergroup"
-        return self._chat(names.telegram_chat_id(reference, kind), reference, kind)
+        kind = kind or self.ids.group_kind
+        return self._chat(self.ids.group_chat(reference, kind), reference.removeprefix("#"), kind)
 
     def reached_chat(self, chat_id: str) -> Chat | None:
         """Return the chat that a bot's call names by id; in an open world it is made when it is not known."""
         found = self.chats.get(chat_id)
         if found is None and self.options.open_world:
-            private = chat_id.startswith("D") if self.platform == "slack" else not chat_id.startswith("-")
-            kind = "private" if private else "channel" if self.platform == "slack" else "supergroup"
+            kind = "private" if self.ids.is_private(chat_id) else self.ids.group_kind
             found = self._chat(chat_id, chat_id, kind)
         return found
 
@@ -129,11 +133,17 @@ class Channel:
         return None if found is None or found.deleted else found
 
     def new_message_id(self, chat: Chat, at: float | None) -> str:
-        """Return an id that nothing in the chat has: a count in Telegram, the time in Slack (unique, rising)."""
-        if self.platform == "telegram":
+        """Return an id that nothing in the chat has: a count, the time (unique, rising), or opaque."""
+        if self.ids.messages == "count":
             chat.last_id += 1
             return str(chat.last_id)
-        return self.new_ts(chat, at)
+        if self.ids.messages == "time":
+            return self.new_ts(chat, at)
+        return "wamid." + base64.b64encode(secrets.token_bytes(18)).decode()
+
+    def time_of(self, message_id: str, at: float | None) -> float:
+        """Return the time of a new message, which some ids are."""
+        return float(message_id) if self.ids.messages == "time" else at or time.time()
 
     def new_ts(self, chat: Chat | None = None, at: float | None = None) -> str:
         """Return a Slack time stamp. One for a given time is unique in its chat, one for now also rises."""

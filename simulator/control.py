@@ -33,11 +33,12 @@ from simulator.control_models import (
 )
 from simulator.faults import Fault, FaultInput, Faults
 from simulator.model import ModelApi
-from simulator.people import ImpossibleError, Say, act
+from simulator.people import act
+from simulator.plays import PLAYS, signed
 from simulator.records import Delivery, Json
-from simulator.signing import request_headers
 from simulator.state import UnknownChannelError, World
 from simulator.webhooks import Courier
+from simulator.wish import ImpossibleError, Say
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -86,8 +87,7 @@ class Control:
         channel = self._world.register(wanted.platform, wanted.name, wanted.credentials, wanted.options)
         if wanted.webhook_url is not None:
             channel.webhook.url = wanted.webhook_url
-        given = wanted.credentials
-        channel.webhook.secret = given.signing_secret if wanted.platform == "slack" else given.webhook_secret
+        channel.webhook.secret = PLAYS[wanted.platform].secret(wanted.credentials)
         self._world.save_channel(channel)
         found = describe(channel)
         if wanted.verify and wanted.platform == "slack":
@@ -248,9 +248,8 @@ def _channel(world: World, ref: ChannelRef) -> Channel:
 
 
 def _signed(channel: Channel, delivery: Delivery) -> Json:
-    body = base64.b64decode(delivery.body)
-    headers = request_headers(channel, delivery, body, 0, None)
-    return {"method": "POST", "url": channel.webhook.url, "headers": headers, "body": delivery.body}
+    headers, body = signed(channel, delivery, base64.b64decode(delivery.body))
+    return {"method": "POST", "url": channel.webhook.url, "headers": headers, "body": base64.b64encode(body).decode()}
 
 
 def _origin(request: Request) -> str:

@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from simulator.model import Script
-from simulator.people import Say
 from simulator.records import Credentials, Options, Platform
+from simulator.wish import Say
 
 
 class _Body(BaseModel):

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from simulator.log import Changes
-from simulator.records import Call
+from simulator.records import Call, Platform
 
 FaultKind = Literal[
     "rate_limited",  # 429 with retry_after_s; `window`: every matching call until the wait is over
@@ -36,7 +36,7 @@ class FaultInput(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    platform: Literal["telegram", "slack", "model"] | None = None
+    platform: Platform | Literal["model"] | None = None
     channel: str | None = None
     """A channel's name; for the model, the API key."""
     token: str | None = None

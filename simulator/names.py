@@ -9,11 +9,14 @@ import base64
 import hashlib
 import re
 import zlib
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
 _TELEGRAM_ID: Final = re.compile(r"-?\d+")
 _SLACK_USER: Final = re.compile(r"[UW][A-Z0-9]{8,}")
 _SLACK_CHAT: Final = re.compile(r"[CDG][A-Z0-9]{8,}")
+_PHONE: Final = re.compile(r"\d{7,15}")
+_GROUP: Final = re.compile(r"Z3JvdXA6[A-Za-z0-9_-]+")
 _PAST_32_BITS: Final = 5_000_000_000
 """Telegram's ids exceed 32 bits (platforms.md §2.2), so ours do as well."""
 
@@ -47,6 +50,96 @@ def slack_chat_id(name: str, kind: str) -> str:
     if _SLACK_CHAT.fullmatch(name):
         return name
     return slack_id("G" if kind == "mpim" else "C", name.removeprefix("#"))
+
+
+def phone_number(name: str) -> str:
+    """Return the person's number, which is their id where people are known by it."""
+    return name if _PHONE.fullmatch(name) else f"4917{zlib.crc32(name.encode()) % 10**9:09d}"
+
+
+def whatsapp_group_id(name: str) -> str:
+    """Return a group's id: opaque, never digits alone."""
+    if _GROUP.fullmatch(name):
+        return name
+    return "Z3JvdXA6" + base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
+
+
+@dataclass(frozen=True)
+class Ids:
+    """How one platform names people, chats and messages.
+
+    `messages`: whether message ids are a count in the chat, the time, or opaque. `threads_fold`: whether replies in a
+    thread stand under their root.
+    """
+
+    messages: Literal["count", "time", "opaque"] = "opaque"
+    threads_fold: bool = False
+    group_kind: str = "group"
+
+    def user(self, name: str) -> str:
+        """Return the person's id."""
+        raise NotImplementedError
+
+    def private_chat(self, channel: str, name: str) -> str:
+        """Return the id of the chat of a channel's bot and one person."""
+        raise NotImplementedError
+
+    def group_chat(self, name: str, kind: str) -> str:
+        """Return a group's id."""
+        raise NotImplementedError
+
+    def is_private(self, chat_id: str) -> bool:
+        """Return whether an id is that of a private chat."""
+        raise NotImplementedError
+
+
+class _TelegramIds(Ids):
+    def user(self, name: str) -> str:
+        return telegram_user_id(name)
+
+    def private_chat(self, channel: str, name: str) -> str:
+        return telegram_user_id(name)
+
+    def group_chat(self, name: str, kind: str) -> str:
+        return telegram_chat_id(name, kind)
+
+    def is_private(self, chat_id: str) -> bool:
+        return not chat_id.startswith("-")
+
+
+class _SlackIds(Ids):
+    def user(self, name: str) -> str:
+        return slack_user_id(name)
+
+    def private_chat(self, channel: str, name: str) -> str:
+        return slack_id("D", channel, name)
+
+    def group_chat(self, name: str, kind: str) -> str:
+        return slack_chat_id(name, kind)
+
+    def is_private(self, chat_id: str) -> bool:
+        return chat_id.startswith("D")
+
+
+class _WhatsAppIds(Ids):
+    def user(self, name: str) -> str:
+        return phone_number(name)
+
+    def private_chat(self, channel: str, name: str) -> str:
+        return phone_number(name)
+
+    def group_chat(self, name: str, kind: str) -> str:
+        return whatsapp_group_id(name)
+
+    def is_private(self, chat_id: str) -> bool:
+        return chat_id.isdecimal()
+
+
+IDS: Final[dict[str, Ids]] = {
+    "telegram": _TelegramIds("count", group_kind="supergroup"),
+    "slack": _SlackIds("time", threads_fold=True, group_kind="channel"),
+    "whatsapp": _WhatsAppIds(),
+}
 
 
 def slug(name: str) -> str:

@@ -1,6 +1,7 @@
 """What one person's phone shows: their chats with every message in order, edits applied, deletions gone, threads in place.
 
-Pure reading; called by control.py. Telegram orders by message id, Slack by time; replies in a thread stand under its root.
+Pure reading; called by control.py. Ordered by message id or by
+time; where the platform folds threads, replies stand under their root.
 """
 
 from __future__ import annotations
@@ -46,15 +47,19 @@ def _line(message: Json) -> str:
 
 def _chat(channel: Channel, person: Person, chat: Chat) -> Json:
     shown = [message for message in channel.messages[chat.id].values() if not message.deleted]
-    key = int if channel.platform == "telegram" else float
-    shown.sort(key=lambda message: key(message.id))
-    ordered = shown if channel.platform == "telegram" else _threaded(shown)
+    ordered = _threaded(in_order(channel, shown)) if channel.ids.threads_fold else in_order(channel, shown)
     return {
         "chat": chat.id,
         "name": channel.bot.title if chat.kind == "private" else chat.name,
         "kind": chat.kind,
         "messages": [_message(channel, person, message) for message in ordered],
     }
+
+
+def in_order(channel: Channel, shown: list[Message]) -> list[Message]:
+    """Return messages as the platform orders them: by number, else by time, and those of one time as they came."""
+    numbered = channel.ids.messages == "count"
+    return sorted(shown, key=lambda message: float(message.id) if numbered else message.at)
 
 
 def _threaded(shown: list[Message]) -> Iterable[Message]:
@@ -80,7 +85,7 @@ def _message(channel: Channel, person: Person, message: Message) -> Json:
         "text": message.text,
         "at": message.at,
         "thread": message.thread,
-        "indent": channel.platform == "slack" and message.thread not in {None, message.id},
+        "indent": channel.ids.threads_fold and message.thread not in {None, message.id},
         "reply_to": message.reply_to,
         "edited": message.edited_at is not None,
         "entities": message.entities,

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-Platform = Literal["telegram", "slack"]
+Platform = Literal["telegram", "slack", "whatsapp"]
 Json = dict[str, object]
 
 
@@ -33,7 +33,9 @@ class Options(BaseModel):
     open_world: bool = False
     """Test aid: chats, threads and messages that nobody has seen are taken for real, as recorded payloads need it."""
     ack_timeout_s: float | None = None
-    """How long a webhook may take; default 3 s (Slack) or 60 s (Telegram). Not divided by time_factor."""
+    """How long a webhook may take; None is the platform's own limit. Not divided by time_factor."""
+    receipts: tuple[Literal["sent", "delivered", "read"], ...] = ("sent", "delivered")
+    """WhatsApp: the receipts that follow an accepted send."""
 
 
 class Credentials(BaseModel):
@@ -41,10 +43,13 @@ class Credentials(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    bot_token: str
+    bot_token: str = Field(validation_alias=AliasChoices("bot_token", "access_token"))
     webhook_secret: str = ""
     signing_secret: str = ""
     team_id: str = ""
+    app_secret: str = ""
+    phone_number_id: str = ""
+    verify_token: str = ""
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ Telegram, from the server's source (tdlib/telegram-bot-api, WebhookActor.cpp, `o
 for nothing, then the delay doubles from 2 s up to a random 60 to 120 s; a Retry-After of ours, at most an hour, is taken
 instead; an update that would pass its life (24 h, button presses 150 s) is dropped. Slack (platforms.md §4.3; the figures are
 third parties', e.g. dev.classmethod.jp's page on the retries of the Events API): at once, after 1 min, after 5 min, then never.
+WhatsApp (§1.4, third parties agree): at once, then with growing pauses for seven days.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 
 UPDATE_LIFE_S: Final = 24 * 3600.0
 PRESS_LIFE_S: Final = 150.0
+NOTICE_LIFE_S: Final = 7 * 24 * 3600.0
 _SLACK_S: Final = (0.0, 60.0, 300.0)
 _SLACK_PERSISTENT_S: Final = 60.0
 _RETRY_AFTER_MAX_S: Final = 3600.0
@@ -34,13 +36,18 @@ class Schedule:
     def next_wait(self, retry_after_s: float) -> float | None:
         """Count a failure; return the wait before the next try, None where there is none."""
         self.failures += 1
-        wait = self._slack() if self.platform == "slack" else self._telegram(min(retry_after_s, _RETRY_AFTER_MAX_S))
+        wait = self._wait(min(retry_after_s, _RETRY_AFTER_MAX_S))
         if wait is None:
             return None
         self.waited_s += wait
         if self.lifetime_s is not None and self.waited_s > self.lifetime_s and not self.persistent:
             return None
         return wait
+
+    def _wait(self, retry_after_s: float) -> float | None:
+        if self.platform == "slack":
+            return self._slack()
+        return self._telegram(retry_after_s if self.platform == "telegram" else 0.0)
 
     def _slack(self) -> float | None:
         if self.failures <= len(_SLACK_S):

@@ -31,6 +31,7 @@ from simulator.slack import SlackApi
 from simulator.state import World
 from simulator.telegram import TelegramApi
 from simulator.webhooks import Courier
+from simulator.whatsapp import WhatsAppApi
 
 _PAGE: Final = Path(__file__).with_name("page.html")
 
@@ -54,6 +55,7 @@ async def _lifespan(app: Starlette, state_file: Path | None) -> AsyncGenerator[N
     app.state.world = world
     app.router.routes[:] = [
         *_platform_routes(telegram, SlackApi(world, faults, courier), model),
+        *_whatsapp_routes(WhatsAppApi(world, faults, courier)),
         *_control_routes(control, Reads(world, faults, control.batches)),
         Route("/", _page),
         Route("/_sim/health", _health),
@@ -83,6 +85,13 @@ def _platform_routes(telegram: TelegramApi, slack: SlackApi, model: ModelApi) ->
         Route("/slack/commands/{channel}/{chat}", slack.command_answer, methods=["POST"]),
         Route("/v1/chat/completions", model.completions, methods=["POST"]),
         Route("/v1/models", model.models),
+    ]
+
+
+def _whatsapp_routes(api: WhatsAppApi) -> list[Route]:
+    return [
+        Route("/v{major:int}.{minor:int}/{object}/messages", api.messages, methods=["POST"]),
+        Route("/v{major:int}.{minor:int}/{object}", api.number, methods=["GET", "POST"]),
     ]
 
 

@@ -220,7 +220,7 @@ class World:
             message = _MESSAGES.validate_python(value)
             chat = channel.chats[message.chat]
             channel.messages[chat.id][message.id] = message
-            if channel.platform == "telegram":
+            if channel.ids.messages == "count":
                 chat.last_id = max(chat.last_id, int(message.id))
 
     def _load_event(self, kind: str, value: object) -> None:
@@ -236,7 +236,7 @@ class World:
             delivery = _DELIVERIES.validate_python(value)
             self.pending[delivery.id] = delivery
             channel = self.channels[delivery.channel]
-            if channel.platform == "telegram" and delivery.event_id.isdecimal():
+            if delivery.event_id.isdecimal():
                 channel.last_event = max(channel.last_event, int(delivery.event_id))
 
 

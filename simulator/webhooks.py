@@ -18,14 +18,13 @@ from typing import Final
 import httpx2
 
 from simulator.channel import Channel
+from simulator.plays import PLAYS, signed
 from simulator.records import Attempt, Delivery
 from simulator.schedule import Schedule
-from simulator.signing import request_headers
 from simulator.state import World
 
 _LOG: Final = logging.getLogger("simulator")
 _NO_HEADERS: Final = httpx2.Headers()
-_ACK_S: Final = {"telegram": 60.0, "slack": 3.0}
 
 
 class Job:
@@ -90,6 +89,14 @@ class Courier:
         """Go on with what the state file says is still under way."""
         for delivery in list(self._world.pending.values()):
             self.send(delivery)
+
+    async def ask(self, url: str, query: dict[str, str]) -> tuple[int, bytes]:
+        """Return status and body of a GET, as handshakes make them; 0 where nobody answers."""
+        try:
+            answer = await self._client.get(url, params=query, timeout=10.0)
+        except (httpx2.HTTPError, httpx2.InvalidURL):
+            return 0, b""
+        return answer.status_code, answer.content
 
     async def forget(self, channel: str | None) -> None:
         """Stop all deliveries, or one channel's."""
@@ -168,8 +175,8 @@ class Courier:
     async def _attempt(self, channel: Channel, job: Job, retry: int, reason: str | None) -> _Result:
         if channel.webhook.url is None:
             return _Result(0, "no webhook is set", "connection_failed", _NO_HEADERS, b"")
-        headers = request_headers(channel, job.delivery, job.body, retry, reason)
-        result = await self._post(channel, channel.webhook.url, headers, job.body)
+        headers, body = signed(channel, job.delivery, job.body, (retry, reason))
+        result = await self._post(channel, channel.webhook.url, headers, body)
         if result.ok:
             self._taken(channel, result.body)
         else:
@@ -178,7 +185,7 @@ class Courier:
         return result
 
     async def _post(self, channel: Channel, url: str, headers: dict[str, str], body: bytes) -> _Result:
-        limit_s = channel.options.ack_timeout_s or _ACK_S[channel.platform]
+        limit_s = channel.options.ack_timeout_s or PLAYS[channel.platform].ack_s
         try:
             async with self._slot(channel), asyncio.timeout(limit_s):
                 answer = await self._client.post(url, content=body, headers=headers, timeout=limit_s)

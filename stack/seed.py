@@ -46,7 +46,21 @@ def _slack(secret: str) -> Mapping[str, str]:
     return {"bot_token": f"xoxb-{secret}", "signing_secret": secret[::-1]}
 
 
-SIMULATED: Final[Mapping[str, Callable[[str], Mapping[str, str]]]] = {"slack": _slack, "telegram": _telegram}
+def _whatsapp(secret: str) -> Mapping[str, str]:
+    phone_id = f"1{int(secret[:12], 16)}"
+    return {
+        "access_token": f"EAA{secret}",
+        "app_secret": secret[::-1],
+        "phone_number_id": phone_id,
+        "verify_token": secret,
+    }
+
+
+SIMULATED: Final[Mapping[str, Callable[[str], Mapping[str, str]]]] = {
+    "slack": _slack,
+    "telegram": _telegram,
+    "whatsapp": _whatsapp,
+}
 """Platform → the credentials that its simulated bot gets."""
 
 

@@ -23,7 +23,10 @@ Headers = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class PlatformCase:
-    """One platform. `sign`: (body, credentials, time) -> headers. `signs_body`, `signs_time`: what the scheme covers."""
+    """One platform. `sign`: (body, credentials, time) -> headers. `signs_body`, `signs_time`: what the scheme covers.
+
+    `text_at`: where a sent body holds the text.
+    """
 
     credentials: Mapping[str, str]
     secret_name: str
@@ -32,6 +35,8 @@ class PlatformCase:
     identity: Mapping[str, str]
     accepted: Mapping[str, object]
     accepted_id: str
+    token_name: str = "bot_token"
+    text_at: tuple[str, ...] = ("text",)
     signs_body: bool = True
     signs_time: bool = True
 
@@ -59,6 +64,11 @@ def _slack(body: bytes, credentials: Mapping[str, str], at: float) -> Headers:
     return {"x-slack-request-timestamp": [timestamp], "x-slack-signature": [f"v0={digest}"]}
 
 
+def _whatsapp(body: bytes, credentials: Mapping[str, str], _at: float) -> Headers:
+    digest = hmac.new(credentials["app_secret"].encode(), body, hashlib.sha256).hexdigest()
+    return {"x-hub-signature-256": [f"sha256={digest}"]}
+
+
 CASES: Final[dict[str, PlatformCase]] = {
     "telegram": PlatformCase(
         credentials={"bot_token": "7000000001:AAtest-token", "webhook_secret": "Secret_token-1"},
@@ -80,6 +90,23 @@ CASES: Final[dict[str, PlatformCase]] = {
         accepted={"ok": True, "channel": "C1", "ts": "1767225600.000100"},
         accepted_id="1767225600.000100",
     ),
+    "whatsapp": PlatformCase(
+        credentials={
+            "access_token": "EAAtest",
+            "app_secret": "0123456789abcdef0123456789abcdef",
+            "phone_number_id": "106540352242922",
+            "verify_token": "my-verify-token",
+        },
+        secret_name="app_secret",
+        signature_header="x-hub-signature-256",
+        sign=_whatsapp,
+        identity={"id": "106540352242922", "display_phone_number": "+1 555-078-3881"},
+        accepted={"messaging_product": "whatsapp", "contacts": [], "messages": [{"id": "wamid.OUT1"}]},
+        accepted_id="wamid.OUT1",
+        token_name="access_token",
+        text_at=("text", "body"),
+        signs_time=False,
+    ),
 }
 
 
@@ -92,8 +119,10 @@ class Fixture:
     data: dict[str, Any]
 
     def request(self) -> WebhookRequest:
-        """Return it as a signed request."""
+        """Return it as a signed request; one with a query only is a handshake by GET."""
         case = CASES[self.platform]
+        if "query" in self.data:
+            return WebhookRequest("GET", {}, self.data["query"], b"", received_at=NOW)
         if "form" in self.data:
             return case.request(urlencode(self.data["form"]).encode(), "application/x-www-form-urlencoded")
         return case.request(json.dumps(self.data["body"]).encode())

@@ -54,7 +54,7 @@ class TestCases:
     def test_every_platform_is_tested(self) -> None:
         assert sorted(CASES) == platform_names()
         for platform in platform_names():
-            assert len([one for one in ALL if one.platform == platform]) >= 15
+            assert len([one for one in ALL if one.platform == platform]) >= 25
             assert (FIXTURES / platform / "README.md").is_file()
 
 
@@ -122,7 +122,7 @@ def put(value: Any, path: tuple[str | int, ...], new: object) -> Any:
 @st.composite
 def mutated(draw: st.DrawFn) -> tuple[Fixture, Any, bool]:
     """A known payload in which up to three values are something else."""
-    fixture = draw(st.sampled_from(ALL))
+    fixture = draw(st.sampled_from([one for one in ALL if "query" not in one.data]))
     form = "form" in fixture.data
     body = fixture.data["form" if form else "body"]
     if form and "payload" in body:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx2
 import pytest
 
@@ -84,7 +86,7 @@ class TestSend:
         server.will(
             Reply(401, {"ok": False, "error": "invalid_auth", "error_code": 401, "description": "Unauthorized"})
         )
-        channel = ChannelContext("c", {**CASES[platform].credentials, "bot_token": token})
+        channel = ChannelContext("c", {**CASES[platform].credentials, CASES[platform].token_name: token})
         result = await send(http, server.origin, platform, part_request(), channel)
         assert isinstance(result, Refused)
         assert result.error_class is ErrorClass.CHANNEL_BROKEN
@@ -94,7 +96,10 @@ class TestSend:
     ) -> None:
         server.will(Reply(200, CASES[platform].accepted))
         await send(http, server.origin, platform, part_request(as_plain=True))
-        assert server.received[0].json["text"] == "hi"
+        found: Any = server.received[0].json
+        for step in CASES[platform].text_at:
+            found = found[step]
+        assert found == "hi"
 
 
 def refusal(status: int, body: dict[str, object], headers: dict[str, str] | None = None) -> Reply:
@@ -104,6 +109,10 @@ def refusal(status: int, body: dict[str, object], headers: dict[str, str] | None
 def telegram(status: int, description: str, **parameters: int) -> Reply:
     body: dict[str, object] = {"error_code": status, "description": description}
     return refusal(status, {**body, "parameters": parameters} if parameters else body)
+
+
+def whatsapp(status: int, code: int, headers: dict[str, str] | None = None, **more: object) -> Reply:
+    return Reply(status, {"error": {"message": "(#1) x", "code": code, "fbtrace_id": "A", **more}}, headers or {})
 
 
 REFUSALS = [
@@ -142,6 +151,26 @@ REFUSALS = [
     ("slack", refusal(200, {"error": "msg_too_long"}), ErrorClass.PERMANENT, None),
     ("slack", refusal(200, {"error": "something_new"}), ErrorClass.PERMANENT, None),
     ("slack", refusal(400, {"error": "invalid_blocks"}), ErrorClass.PERMANENT, None),
+    ("whatsapp", whatsapp(429, 130429, {"Retry-After": "7"}), ErrorClass.RATE_LIMITED, 7.0),
+    ("whatsapp", whatsapp(400, 130429), ErrorClass.RATE_LIMITED, 5.0),
+    ("whatsapp", whatsapp(400, 4), ErrorClass.RATE_LIMITED, 60.0),
+    ("whatsapp", whatsapp(400, 80007), ErrorClass.RATE_LIMITED, 60.0),
+    ("whatsapp", whatsapp(400, 131048), ErrorClass.RATE_LIMITED, 3600.0),
+    ("whatsapp", Reply(429, b"<html>"), ErrorClass.RATE_LIMITED, 30.0),
+    ("whatsapp", whatsapp(400, 131056), ErrorClass.TRANSIENT, None),
+    ("whatsapp", whatsapp(500, 131000), ErrorClass.TRANSIENT, None),
+    ("whatsapp", whatsapp(503, 131016), ErrorClass.TRANSIENT, None),
+    ("whatsapp", whatsapp(400, 2), ErrorClass.TRANSIENT, None),
+    *(
+        ("whatsapp", whatsapp(400, code), ErrorClass.PERMANENT, None)
+        for code in (131047, 131026, 131021, 131030, 131050, 130472, 131049, 131008, 131009, 131051, 132000, 99999)
+    ),
+    *(
+        ("whatsapp", whatsapp(400, code), ErrorClass.CHANNEL_BROKEN, None)
+        for code in (0, 3, 10, 33, 190, 200, 299, 368, 131031, 131037, 131042, 131045)
+    ),
+    ("whatsapp", whatsapp(400, 100), ErrorClass.PERMANENT, None),
+    ("whatsapp", whatsapp(400, 100, error_subcode=33), ErrorClass.CHANNEL_BROKEN, None),
 ]
 
 

@@ -91,12 +91,13 @@ async def sim() -> AsyncGenerator[SimulatorClient]:
         yield client
 
 
+OPTIONS: dict[str, dict[str, Any]] = {"slack": {"echo_own": False}, "whatsapp": {"receipts": []}}
+
+
 async def line_to(sim: SimulatorClient, http: httpx2.AsyncClient, hook: Hook, platform: str) -> Line:
-    bot = await new_bot(
-        sim, http, hook, platform, time_factor=6000, **({"echo_own": False} if platform == "slack" else {})
-    )
+    bot = await new_bot(sim, http, hook, platform, time_factor=6000, **OPTIONS.get(platform, {}))
     adapter = Platforms(http, {platform: sim.origin}).get(platform)
-    credentials = {"bot_token": bot.token, "webhook_secret": bot.secret, "signing_secret": bot.secret}
+    credentials = bot.credentials
     found = await adapter.check(ChannelContext("c", credentials), hook.url)
     assert found.ok, found.problems
     return Line(bot, adapter, ChannelContext("c", credentials, identity=found.identity), hook)

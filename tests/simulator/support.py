@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import httpx2
@@ -41,6 +42,7 @@ class Hook:
     answers: deque[tuple[int, dict[str, str], bytes]] = field(default_factory=deque)
     usual: tuple[int, dict[str, str], bytes] = (200, {}, b"")
     requests: list[Request] = field(default_factory=list)
+    handshakes: list[dict[str, str]] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     _came: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -57,12 +59,22 @@ class Hook:
                     name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)
                 }
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
-                writer.write(await self._answer(Request(headers, body)))
+                if head[0].startswith("GET "):
+                    writer.write(self._challenge(head[0]))
+                else:
+                    writer.write(await self._answer(Request(headers, body)))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
+
+    def _challenge(self, line: str) -> bytes:
+        """Answer a handshake by GET, as a receiver that knows every verify token."""
+        query = parse_qs(urlsplit(line.split(" ")[1]).query)
+        self.handshakes.append({name: values[0] for name, values in query.items()})
+        body = query["hub.challenge"][0].encode()
+        return f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
 
     async def _answer(self, request: Request) -> bytes:
         answer = self.answers.popleft() if self.answers else self.usual
@@ -99,6 +111,7 @@ class Bot:
     token: str
     secret: str
     hook: Hook
+    platform: str
 
     async def call(self, method: str, **args: Any) -> dict[str, Any]:
         return (await self.raw(method, **args)).json()
@@ -112,17 +125,27 @@ class Bot:
     async def chat_with(self, person: str) -> str:
         return (await self.sim.post("people", {"channel": self.name, "name": person}))["chat"]
 
+    @property
+    def credentials(self) -> dict[str, str]:
+        return credentials_of(self.platform, self.token, self.secret)
+
     async def register(self, **options: Any) -> None:
-        secret = "signing_secret" if self.token.startswith("xoxb") else "webhook_secret"
-        platform = "slack" if self.token.startswith("xoxb") else "telegram"
-        await self.sim.register(
-            platform, self.name, self.hook.url, {"bot_token": self.token, secret: self.secret}, **options
-        )
+        await self.sim.register(self.platform, self.name, self.hook.url, self.credentials, **options)
+
+
+def credentials_of(platform: str, token: str, secret: str) -> dict[str, str]:
+    """Return what an adapter and the simulator are both given."""
+    if platform == "slack":
+        return {"bot_token": token, "signing_secret": secret}
+    if platform == "whatsapp":
+        number = f"1{sum(token.encode()):05d}{int(secret[-8:], 16)}"
+        return {"access_token": token, "app_secret": secret, "phone_number_id": number, "verify_token": f"v-{secret}"}
+    return {"bot_token": token, "webhook_secret": secret}
 
 
 async def new_bot(sim: SimulatorClient, http: httpx2.AsyncClient, hook: Hook, platform: str, **options: Any) -> Bot:
     mark = uuid4()
-    token = f"xoxb-{mark.hex}" if platform == "slack" else f"{mark.int % 10**9 + 1}:{mark.hex}"
-    bot = Bot(sim, http, f"{platform}-{mark.hex[:8]}", token, f"secret-{mark.hex}", hook)
+    token = {"slack": f"xoxb-{mark.hex}", "telegram": f"{mark.int % 10**9 + 1}:{mark.hex}"}.get(platform, mark.hex)
+    bot = Bot(sim, http, f"{platform}-{mark.hex[:8]}", token, f"secret-{mark.hex}", hook, platform)
     await bot.register(**options)
     return bot

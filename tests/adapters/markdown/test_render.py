@@ -8,6 +8,7 @@ from adapters.markdown import render_parts
 from adapters.markdown.html import HTML
 from adapters.markdown.mrkdwn import MRKDWN
 from adapters.markdown.ops import Dialect
+from adapters.markdown.signs import SIGNS
 
 NOTHING = "\u200b"
 
@@ -114,3 +115,26 @@ class TestRenderParts:
         shown = "".join(part.plain for part in parts)
         assert "x" in shown or deep.startswith("*")
         assert all(len(part.body) <= 4000 for part in parts)
+
+
+class TestSigns:
+    @pytest.mark.parametrize(
+        ("markdown", "signs"),
+        [
+            ("a **b** _c_ ~~d~~", "a *b* _c_ ~d~"),
+            ("# A", "*A*"),
+            ("**a\nb**", "*a*\n*b*"),
+            ("a**b**c", f"a{NOTHING}*b*{NOTHING}c"),
+            ("[a](https://b.c)", "a (https://b.c)"),
+            ("[**a**](https://b.c)", "*a* (https://b.c)"),
+            ("<https://b.c>", "https://b.c"),
+            ("`a < b`", "`a < b`"),
+            ("```py\na\n```", "```\na\n```"),
+            ("> a\n> b", "> a\n> b"),
+            ("- a\n- b", "• a\n• b"),
+            ("2 \\* 3 & 4 < 5", "2 * 3 & 4 < 5"),
+            ("| a |\n|---|\n| 1 |", "```\na\n-\n1\n```"),
+        ],
+    )
+    def test_writes(self, markdown: str, signs: str) -> None:
+        assert one(markdown, SIGNS) == signs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 
 import pytest
@@ -15,6 +16,7 @@ from adapters.markdown.clusters import clusters
 from adapters.markdown.html import HTML, utf16_units
 from adapters.markdown.mrkdwn import MRKDWN
 from adapters.markdown.ops import Dialect
+from adapters.markdown.signs import SIGNS
 
 # Letters that no markup of ours contains: what is left of a text when all else is taken away.
 LETTERS = "äöüßéñ"
@@ -100,12 +102,24 @@ def mrkdwn_text(body: str) -> str:
     return re.sub(r"<[^|>]*\|([^>]*)>", r"\1", body)
 
 
+def signs_text(body: str) -> str:
+    assert body.count("```") % 2 == 0
+    return body
+
+
+DIALECTS: list[tuple[Dialect, Callable[[str], int], Callable[[str], str]]] = [
+    (HTML, utf16_units, StrictHtml.text_of),
+    (MRKDWN, len, mrkdwn_text),
+    (SIGNS, utf16_units, signs_text),
+]
+
+
 def letters(text: str) -> str:
     return "".join(char for char in text if char in LETTERS)
 
 
 def check(markdown: str, limit: int) -> None:
-    for dialect, measure, text_of in ((HTML, utf16_units, StrictHtml.text_of), (MRKDWN, len, mrkdwn_text)):
+    for dialect, measure, text_of in DIALECTS:
         parts = render_parts(markdown, dialect, limit)
         assert all(measure(part.body) <= limit and measure(part.plain) <= limit for part in parts)
         assert all(part.body.strip() and part.plain.strip() for part in parts)
@@ -116,7 +130,7 @@ def check(markdown: str, limit: int) -> None:
 
 
 def check_any(text: str, limit: int) -> None:
-    for dialect, measure in ((HTML, utf16_units), (MRKDWN, len)):
+    for dialect, measure, _ in DIALECTS:
         for part in render_parts(text, dialect, limit):
             assert measure(part.body) <= limit
             assert measure(part.plain) <= limit

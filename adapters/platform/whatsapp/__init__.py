@@ -1,0 +1,262 @@
+"""WhatsApp through the Cloud API and its webhooks (developers.facebook.com, *WhatsApp Cloud API*, Graph v23.0).
+
+There is no idempotency key and no reading back. Each part carries its nonce as `biz_opaque_callback_data`, which comes
+back in its receipts: that alone can tell what became of a send whose answer was lost. An accepted send may still fail
+later; that is told by a receipt as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from typing import Final, cast
+from urllib.parse import quote, urlsplit
+
+from adapters.base import (
+    Accepted,
+    CannotTell,
+    Capabilities,
+    ChannelContext,
+    CheckResult,
+    CredentialField,
+    ErrorClass,
+    Indication,
+    LookupRequest,
+    LookupResult,
+    Media,
+    ParsedWebhook,
+    Refused,
+    RenderedPart,
+    SendRequest,
+    SendResult,
+    Unknown,
+    WebhookRequest,
+)
+from adapters.http import Answer, Call, Outcome, call
+from adapters.markdown import render_parts
+from adapters.markdown.signs import SIGNS
+from adapters.platform.whatsapp.errors import result_of
+from adapters.platform.whatsapp.parsing import parse_body
+from adapters.registry import Outside, register
+from domain.channel import Platform
+from domain.errors import InvalidInputError, SignatureError, UnavailableError
+from domain.message import Attachment, ReplyAddress
+
+_VERSION: Final = "v23.0"
+_FILE_MAX_BYTES: Final = 100 << 20
+_FILE_HOSTS: Final = (".fbsbx.com", ".fbcdn.net", ".whatsapp.net", ".facebook.com")
+_USER_ID: Final = re.compile(r"[A-Z]{2}\.[\w.]+", re.ASCII)
+_FIELDS: Final = "display_phone_number,verified_name,code_verification_status,quality_rating"
+
+
+@register("whatsapp")
+class WhatsApp:
+    """The adapter; see adapters/base.py for what each method promises."""
+
+    platform = Platform("whatsapp")
+    capabilities = Capabilities(
+        label="WhatsApp",
+        credentials=(
+            CredentialField("access_token", "Access token", "Business settings, System users, Generate token"),
+            CredentialField("app_secret", "App secret", "developers.facebook.com, your app, App settings, Basic"),
+            CredentialField("phone_number_id", "Phone number id", "Your app, WhatsApp, API setup", secret=False),
+            CredentialField(
+                "verify_token", "Verify token", "Your own choice; Meta repeats it when it tests the address"
+            ),
+        ),
+        text_limit=4096,
+        text_unit="utf16",
+        webhook_max_bytes=4 << 20,
+        has_receipts=True,
+        registers_webhook=True,
+    )
+
+    def __init__(self, outside: Outside) -> None:
+        self._http = outside.http
+        self._base = (outside.api_base or "https://graph.facebook.com").rstrip("/")
+        self._foreign_base = outside.api_base is not None
+
+    def verify(self, request: WebhookRequest, channel: ChannelContext, now: float) -> None:
+        """Check the handshake's token, or the signature over the raw body; the scheme has no time."""
+        if request.method == "GET":
+            _verify_handshake(request, channel)
+            return
+        secret = channel.credentials.get("app_secret", "")
+        signature = request.header("x-hub-signature-256")
+        if not secret:
+            raise SignatureError("the channel has no app secret, so nothing can be verified")
+        if signature is None:
+            raise SignatureError("the signature is missing or repeated")
+        expected = "sha256=" + hmac.new(_encoded(secret), request.body, hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(_encoded(signature), expected.encode()):
+            raise SignatureError("the signature does not match")
+
+    def parse(self, request: WebhookRequest, channel: ChannelContext) -> ParsedWebhook:
+        """Read the handshake, or everything in a body."""
+        return parse_body(request, channel)
+
+    def render(self, markdown: str) -> list[RenderedPart]:
+        """Render in WhatsApp's one-sign styles."""
+        return render_parts(markdown, SIGNS, self.capabilities.text_limit)
+
+    async def send(self, channel: ChannelContext, request: SendRequest) -> SendResult:
+        """Send one part as a text. Accepted means taken, not delivered: receipts tell the rest."""
+        outcome = await self._post(channel, f"{_phone(channel)}/messages", _message(request), request)
+        answer = result_of(outcome)
+        if not isinstance(answer, dict):
+            return answer
+        messages = answer.get("messages")
+        first = cast("list[object]", messages)[0] if isinstance(messages, list) and messages else None
+        found = cast("dict[str, object]", first).get("id") if isinstance(first, dict) else None
+        return Accepted(found) if isinstance(found, str) and found else Unknown("WhatsApp's answer names no message")
+
+    async def lookup(self, channel: ChannelContext, request: LookupRequest) -> LookupResult:
+        """Nothing can be read back; a receipt that carries the nonce may still come."""
+        return CannotTell("WhatsApp offers no way to look up what was sent; only a receipt can tell")
+
+    async def fetch_media(self, channel: ChannelContext, attachment: Attachment) -> Media:
+        """Ask for the file's short-lived address, then download it with the token, from Meta's own hosts only."""
+        params = {"phone_number_id": channel.credentials.get("phone_number_id", "")}
+        url = f"{self._base}/{_VERSION}/{quote(attachment.remote_ref, safe='')}"
+        answer = result_of(await call(self._http, Call(url, method="GET", params=params, headers=_bearer(channel))))
+        if not isinstance(answer, dict):
+            raise _media_error(answer)
+        address = answer.get("url")
+        if not isinstance(address, str) or not self._is_metas(address):
+            raise InvalidInputError("WhatsApp does not hand this file out")
+        outcome = await call(
+            self._http,
+            Call(address, method="GET", headers=_bearer(channel), timeout_s=60.0, max_bytes=_FILE_MAX_BYTES),
+        )
+        if not isinstance(outcome, Answer) or outcome.status >= 500:
+            raise UnavailableError("WhatsApp's file could not be downloaded just now")
+        if outcome.status != 200:
+            raise InvalidInputError(f"WhatsApp refused the file (HTTP {outcome.status})")
+        return Media(outcome.body, attachment.mime_type or outcome.headers.get("content-type"), attachment.filename)
+
+    async def indicate(self, channel: ChannelContext, address: ReplyAddress, indication: Indication) -> None:
+        """Mark the person's message as read; "typing" does that too, and shows for 25 seconds at most."""
+        if address.message is None:
+            return
+        body: dict[str, object] = {"messaging_product": "whatsapp", "status": "read", "message_id": address.message}
+        if indication is Indication.TYPING:
+            body["typing_indicator"] = {"type": "text"}
+        await self._post(channel, f"{_phone(channel)}/messages", body, timeout_s=5.0)
+
+    async def check(self, channel: ChannelContext, webhook_url: str | None) -> CheckResult:
+        """Ask whose number it is and, with `webhook_url`, have this number's webhooks sent there."""
+        url = f"{self._base}/{_VERSION}/{_phone(channel)}"
+        call_ = Call(url, method="GET", params={"fields": _FIELDS}, headers=_bearer(channel))
+        answer = result_of(await call(self._http, call_))
+        if not isinstance(answer, dict):
+            return CheckResult(ok=False, problems=(_words(answer),))
+        names = ("id", "display_phone_number", "verified_name")
+        identity = {name: str(answer[name]) for name in names if answer.get(name) is not None}
+        missing = [
+            f"The {label} is missing; without it no webhook can be trusted"
+            for name, label in (("app_secret", "app secret"), ("verify_token", "verify token"))
+            if not channel.credentials.get(name)
+        ]
+        if missing:
+            return CheckResult(ok=False, identity=identity, problems=tuple(missing))
+        problems: list[str] = []
+        if answer.get("code_verification_status") not in {None, "VERIFIED"}:
+            problems.append("The number is not verified; verify it in the WhatsApp manager")
+        if webhook_url is not None:
+            problems += await self._register(channel, webhook_url)
+        return CheckResult(ok=True, identity=identity, problems=tuple(problems))
+
+    async def _register(self, channel: ChannelContext, url: str) -> list[str]:
+        """Set this number's own address (*Webhook overrides*). A refusal leaves the app's address, set by hand."""
+        override = {"override_callback_uri": url, "verify_token": channel.credentials.get("verify_token", "")}
+        answer = result_of(await self._post(channel, _phone(channel), {"webhook_configuration": override}))
+        if isinstance(answer, dict):
+            return []
+        return [f"The address was not registered, enter it by hand at your app's webhooks: {_words(answer)}"]
+
+    def _is_metas(self, url: str) -> bool:
+        try:
+            parts, base = urlsplit(url), urlsplit(self._base)
+        except ValueError:
+            return False
+        if self._foreign_base:
+            return (parts.scheme, parts.netloc) == (base.scheme, base.netloc)
+        return parts.scheme == "https" and (parts.hostname or "").endswith(_FILE_HOSTS)
+
+    async def _post(
+        self,
+        channel: ChannelContext,
+        path: str,
+        payload: Mapping[str, object],
+        request: SendRequest | None = None,
+        timeout_s: float = 15.0,
+    ) -> Outcome:
+        return await call(
+            self._http,
+            Call(
+                f"{self._base}/{_VERSION}/{path}",
+                json_body=payload,
+                headers=_bearer(channel),
+                timeout_s=request.timeout_s if request else timeout_s,
+                before_write=request.before_write if request else None,
+            ),
+        )
+
+
+def _verify_handshake(request: WebhookRequest, channel: ChannelContext) -> None:
+    expected, given = channel.credentials.get("verify_token", ""), request.query.get("hub.verify_token", "")
+    if not expected:
+        raise SignatureError("the channel has no verify token, so nothing can be verified")
+    if request.query.get("hub.mode") != "subscribe" or "hub.challenge" not in request.query:
+        raise SignatureError("the request is no handshake")
+    if not hmac.compare_digest(_encoded(given), _encoded(expected)):
+        raise SignatureError("the verify token is wrong")
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _bearer(channel: ChannelContext) -> dict[str, str]:
+    # A token that could not stand in a header is sent as none at all, and refused by Meta in its own words.
+    token = channel.credentials.get("access_token", "")
+    return {"authorization": f"Bearer {token}"} if token.isascii() and token.isprintable() and token else {}
+
+
+def _phone(channel: ChannelContext) -> str:
+    return quote(channel.credentials.get("phone_number_id", ""), safe="")
+
+
+def _message(request: SendRequest) -> dict[str, object]:
+    """Return the body. Who is meant is seen in the id: digits are a number, `US.…` a person's id, the rest a group."""
+    chat = request.address.chat
+    payload: dict[str, object] = {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "type": "text",
+        "text": {"body": request.part.plain if request.as_plain else request.part.body, "preview_url": False},
+        "biz_opaque_callback_data": request.nonce,
+    }
+    if _USER_ID.fullmatch(chat):
+        payload["recipient"] = chat
+    else:
+        payload["to"] = chat
+        if not (chat.isascii() and chat.isdigit()):
+            payload["recipient_type"] = "group"
+    if request.address.message is not None:
+        payload["context"] = {"message_id": request.address.message}
+    return payload
+
+
+def _words(result: SendResult) -> str:
+    if isinstance(result, Refused):
+        return f"{result.message} ({result.code})"
+    return result.reason if isinstance(result, Unknown) else ""
+
+
+def _media_error(result: SendResult) -> InvalidInputError | UnavailableError:
+    if isinstance(result, Refused) and result.error_class not in {ErrorClass.TRANSIENT, ErrorClass.RATE_LIMITED}:
+        return InvalidInputError(_words(result))
+    return UnavailableError("WhatsApp's file could not be found just now")

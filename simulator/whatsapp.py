@@ -1,0 +1,206 @@
+"""WhatsApp's Cloud API: `/v{major}.{minor}/{phone_number_id}[/messages]`, with receipts for what was accepted.
+
+developers.facebook.com, *WhatsApp Cloud API*; platforms.md §1.6 and §1.7. An accepted message may still fail: a person who
+blocks the business, or a person who has not written for 24 hours, is told by a receipt. Not played: media, templates,
+interactive messages. A script's `error` is one of `NAMED`, or a code in digits; its wait stands in `Retry-After`, a test aid.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from simulator.api_call import Answer, answer_call, json_response, new_call
+from simulator.args import Args, BadArgumentsError, read_args
+from simulator.channel import Channel
+from simulator.faults import Fault, Faults
+from simulator.records import Chat, Json, Message
+from simulator.state import World
+from simulator.telegram_html import utf16_length
+from simulator.webhooks import Courier
+from simulator.whatsapp_play import receipt
+
+_TEXT_MAX: Final = 4096
+_NONCE_MAX: Final = 512
+_WINDOW_S: Final = 24 * 3600.0
+NAMED: Final = {
+    "chat_not_found": 131026,
+    "blocked": 131026,
+    "window_closed": 131047,
+    "pair_limit": 131056,
+    "maintenance": 131057,
+    "invalid_auth": 190,
+    "too_long": 100,
+    "bad_markup": 131009,
+}
+"""The errors that a script can name."""
+
+
+class GraphError(Exception):
+    """A refusal as the Graph API words it."""
+
+    def __init__(self, code: int, message: str, sub: int | None = None, status: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.sub = sub
+        self.status = status or (401 if code == 190 else 500 if code in {131000, 131016} else 400)
+
+
+class WhatsAppApi:
+    """The Cloud API for every registered number."""
+
+    def __init__(self, world: World, faults: Faults, courier: Courier) -> None:
+        self._world = world
+        self._faults = faults
+        self._courier = courier
+
+    async def messages(self, request: Request) -> Response:
+        """Answer `POST /{phone_number_id}/messages`."""
+        return await self._answer(request, "messages")
+
+    async def number(self, request: Request) -> Response:
+        """Answer a question about the number, or set its own webhook address."""
+        return await self._answer(request, "number")
+
+    async def _answer(self, request: Request, method: str) -> Response:
+        try:
+            args = await read_args(request)
+        except BadArgumentsError as error:
+            return _response(_refusal(GraphError(100, str(error))))
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        channel = self._world.by_token("whatsapp", token) if scheme.lower() == "bearer" else None
+        call = new_call("whatsapp", channel, method, args.values, chat=args.text("to") or args.text("recipient"))
+        if channel is None:
+            refused = _refusal(GraphError(190, "Invalid OAuth access token - Cannot parse access token"))
+            call.status, call.error = refused.status, refused.error
+            self._world.note_call(call)
+            return _response(refused)
+        verified = await self._handshake(args) if method == "number" and args.has("webhook_configuration") else True
+        known = request.path_params["object"] == channel.credentials.phone_number_id
+
+        def act() -> Answer:
+            try:
+                if not known:
+                    text = f"Unsupported request. Object with ID '{request.path_params['object']}' does not exist"
+                    raise GraphError(100, text, sub=33)
+                return self._send(channel, args) if method == "messages" else self._number(channel, args, verified)
+            except GraphError as error:
+                return _refusal(error)
+
+        return await answer_call(self._world, self._faults, call, act, _refuse)
+
+    async def _handshake(self, args: Args) -> bool:
+        wanted = args.object("webhook_configuration") or {}
+        challenge = str(secrets.randbelow(10**10))
+        query = {
+            "hub.mode": "subscribe",
+            "hub.verify_token": str(wanted.get("verify_token")),
+            "hub.challenge": challenge,
+        }
+        status, body = await self._courier.ask(str(wanted.get("override_callback_uri")), query)
+        return status == 200 and body == challenge.encode()
+
+    def _number(self, channel: Channel, args: Args, verified: bool) -> Answer:
+        if args.has("webhook_configuration"):
+            if not verified:
+                raise GraphError(2200, "Callback verification failed with the following errors: HTTP Status Code")
+            channel.webhook.url = str((args.object("webhook_configuration") or {})["override_callback_uri"])
+            self._world.save_channel(channel)
+            return Answer({"success": True})
+        found = {
+            "id": channel.credentials.phone_number_id,
+            "display_phone_number": f"+{channel.bot.user_id}",
+            "verified_name": channel.bot.title,
+            "code_verification_status": "VERIFIED",
+            "quality_rating": "GREEN",
+        }
+        fields = (args.text("fields") or "display_phone_number,verified_name").split(",")
+        return Answer({name: value for name, value in found.items() if name in {"id", *fields}})
+
+    def _send(self, channel: Channel, args: Args) -> Answer:
+        if args.text("messaging_product") != "whatsapp":
+            raise GraphError(100, "(#100) The parameter messaging_product is required.")
+        if args.text("status") == "read":
+            return Answer({"success": True})
+        chat = self._chat(channel, args)
+        text = str((args.object("text") or {}).get("body") or "")
+        if args.text("type") not in {None, "text"} or not text:
+            raise GraphError(131051, "(#131051) Unsupported message type")
+        if utf16_length(text) > _TEXT_MAX:
+            raise GraphError(100, "(#100) Param text['body'] must be at most 4096 characters long.")
+        nonce = args.text("biz_opaque_callback_data")
+        if nonce is not None and len(nonce) > _NONCE_MAX:
+            raise GraphError(100, "(#100) Param biz_opaque_callback_data is too long")
+        message = Message(
+            chat=chat.id,
+            id=channel.new_message_id(chat, None),
+            author=channel.bot.title,
+            from_bot=True,
+            text=text,
+            source=text,
+            at=time.time(),
+            reply_to=str((args.object("context") or {}).get("message_id") or "") or None,
+            metadata=None if nonce is None else {"biz_opaque_callback_data": nonce},
+        )
+        failure = self._failure(channel, chat)
+        message.deleted = failure is not None
+        self._world.save_message(channel, message)
+        if failure is None:
+            self._world.note_received(channel, "send", message)
+        self._tell(channel, message, failure)
+        contact = {"input": args.text("to"), "wa_id": chat.id}
+        sent: Json = {"id": message.id}
+        body: Json = {"messaging_product": "whatsapp", "contacts": [contact], "messages": [sent]}
+        return Answer(body, accepted=True, message_id=message.id)
+
+    def _chat(self, channel: Channel, args: Args) -> Chat:
+        chat = channel.reached_chat(args.text("to") or args.text("recipient") or "")
+        if chat is None:
+            raise GraphError(131026, "(#131026) Message Undeliverable.")
+        return chat
+
+    def _failure(self, channel: Channel, chat: Chat) -> int | None:
+        """Return the code with which an accepted message will fail."""
+        if chat.kind != "private" or channel.options.open_world:
+            return None
+        person = channel.person_by_id(chat.id)
+        if person is not None and person.blocked:
+            return 131026
+        written = [message.at for message in channel.messages[chat.id].values() if not message.from_bot]
+        return None if written and time.time() - max(written) < _WINDOW_S else 131047
+
+    def _tell(self, channel: Channel, message: Message, failure: int | None) -> None:
+        if channel.webhook.url is None:
+            return
+        statuses = ("failed",) if failure is not None else channel.options.receipts
+        for status in statuses:
+            self._courier.send(receipt(channel, message, status, failure))
+
+
+def _response(answer: Answer) -> Response:
+    return json_response(answer.body, answer.status, answer.headers)
+
+
+def _refusal(error: GraphError) -> Answer:
+    body: Json = {"message": str(error), "type": "OAuthException", "code": error.code, "fbtrace_id": "Asimulated"}
+    if error.sub is not None:
+        body["error_subcode"] = error.sub
+    return Answer({"error": body}, error.status, error=str(error.code))
+
+
+def _refuse(fault: Fault) -> Answer:
+    script = fault.script
+    if script.kind == "rate_limited":
+        wait_s = max(1, round(fault.wait_s(time.monotonic()) + 0.49))
+        answer = _refusal(GraphError(130429, "(#130429) Rate limit hit", status=429))
+        answer.headers["Retry-After"], answer.retry_after_s = str(wait_s), float(wait_s)
+        return answer
+    if script.kind == "server_error":
+        body: Json = {"error": {"message": "An unknown error occurred", "code": 1, "fbtrace_id": "Asimulated"}}
+        return Answer(body, script.status, error="1")
+    code = NAMED.get(script.error) or int(script.error if script.error.isdecimal() else "131009")
+    return _refusal(GraphError(code, f"(#{code}) scripted"))

@@ -1,0 +1,125 @@
+"""What people do in WhatsApp, as webhooks of the Cloud API; and the receipts for what the business sent.
+
+Bodies after developers.facebook.com, *WhatsApp Cloud API, Webhooks* (platforms.md §1.1 to §1.3); signed with HMAC-SHA256 of
+the raw body (§1.5); repeated for seven days (§1.4). Edits and deletions are messages with ids of their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+
+import orjson
+
+from simulator.channel import Channel
+from simulator.deliveries import About, new_delivery
+from simulator.play import Play
+from simulator.records import Chat, Credentials, Delivery, Json, Message
+from simulator.schedule import NOTICE_LIFE_S
+from simulator.wish import Done, Say
+
+FAILURES = {
+    131026: "Message undeliverable",
+    131047: "Re-engagement message",
+}
+"""Codes of receipts that say `failed`."""
+
+
+def signature(secret: str, body: bytes) -> str:
+    """Return the value of X-Hub-Signature-256."""
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+class WhatsAppPlay(Play):
+    """How WhatsApp acts."""
+
+    ack_s = 20.0
+
+    def secret(self, given: Credentials) -> str:
+        return given.app_secret
+
+    def mention(self, channel: Channel, text: str) -> str:
+        return f"@{channel.bot.user_id} {text}"
+
+    def written(self, done: Done, chat: Chat, message: Message, event_id: str | None) -> list[Delivery]:
+        said: Json = {"type": "text", "text": {"body": message.source}}
+        return [_message(done, said | _context(done.channel, message), message.id, message.at)]
+
+    def edited(self, done: Done, message: Message, before: Json, event_id: str | None) -> list[Delivery]:
+        new: Json = {"type": "text", "text": {"body": message.source}}
+        edit: Json = {"type": "edit", "edit": {"original_message_id": message.id, "message": new}}
+        return [_message(done, edit, None, message.edited_at)]
+
+    def deleted(self, done: Done, message: Message, event_id: str | None) -> list[Delivery]:
+        return [_message(done, {"type": "revoke", "revoke": {"original_message_id": message.id}})]
+
+    def reacted(self, done: Done, message: Message, emoji: str) -> list[Delivery]:
+        return [_message(done, {"type": "reaction", "reaction": {"message_id": message.id, "emoji": emoji}})]
+
+    def pressed(self, done: Done, message: Message, say: Say) -> list[Delivery]:
+        reply = {"id": say.text, "title": say.text} | (say.payload or {})
+        pressed: Json = {"type": "interactive", "interactive": {"type": "button_reply", "button_reply": reply}}
+        pressed["context"] = {"from": done.channel.bot.user_id, "id": message.id}
+        return [_message(done, pressed)]
+
+    def raw(self, done: Done, payload: Json, event_id: str | None) -> list[Delivery]:
+        value = _value(done.channel) | payload
+        return [_notice(done.channel, About("raw", event_id or secrets.token_hex(8), done.chat.id), value)]
+
+    def headers(
+        self, channel: Channel, delivery: Delivery, body: bytes, again: tuple[int, str | None]
+    ) -> dict[str, str]:
+        proof = {"X-Hub-Signature-256": signature(channel.webhook.secret, body)}
+        return {"User-Agent": "facebookexternalua", "Accept": "*/*"} | proof
+
+
+def receipt(channel: Channel, message: Message, status: str, code: int | None = None) -> Delivery:
+    """Return a receipt for a message of the business; what was sent along with it comes back. `code`: why it failed."""
+    nonce = (message.metadata or {}).get("biz_opaque_callback_data")
+    told: Json = {
+        "id": message.id,
+        "status": status,
+        "timestamp": str(int(time.time())),
+        "recipient_id": message.chat,
+    }
+    if nonce is not None:
+        told["biz_opaque_callback_data"] = nonce
+    if code is not None:
+        title = FAILURES.get(code, "Failed")
+        told["errors"] = [{"code": code, "title": title, "message": title, "error_data": {"details": title}}]
+    value = _value(channel) | {"statuses": [told]}
+    about = About(f"status_{status}", f"{message.id}:{status}", message.chat, message.id)
+    return _notice(channel, about, value, queue=f"receipts {message.id}")
+
+
+def _context(channel: Channel, message: Message) -> Json:
+    if message.reply_to is None:
+        return {}
+    replied = channel.message(message.chat, message.reply_to)
+    ours = replied is not None and replied.from_bot
+    author = channel.bot.user_id if ours or replied is None else channel.person(replied.author).user_id
+    return {"context": {"from": author, "id": message.reply_to}}
+
+
+def _message(done: Done, content: Json, message_id: str | None = None, at: float | None = None) -> Delivery:
+    channel, person = done.channel, done.person
+    made = message_id or channel.new_message_id(done.chat, None)
+    message: Json = {"from": person.user_id, "id": made, "timestamp": str(int(at or time.time()))} | content
+    if done.chat.kind != "private":
+        message["group_id"] = done.chat.id
+    contact = {"profile": {"name": person.name}, "wa_id": person.user_id}
+    value = _value(channel) | {"contacts": [contact], "messages": [message]}
+    return _notice(channel, About(str(content["type"]), made, done.chat.id, message_id), value)
+
+
+def _value(channel: Channel) -> Json:
+    numbers = {"display_phone_number": channel.bot.user_id, "phone_number_id": channel.bot.bot_id}
+    return {"messaging_product": "whatsapp", "metadata": numbers}
+
+
+def _notice(channel: Channel, about: About, value: Json, queue: str | None = None) -> Delivery:
+    entry: Json = {"id": channel.bot.team_id, "changes": [{"value": value, "field": "messages"}]}
+    body = orjson.dumps({"object": "whatsapp_business_account", "entry": [entry]})
+    return new_delivery(channel, about, body, queue=queue, lifetime_s=NOTICE_LIFE_S)
