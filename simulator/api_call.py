@@ -24,7 +24,7 @@ from simulator.state import World
 class Answer:
     """What a platform says. `accepted`: something was stored or done."""
 
-    body: Json
+    body: Json | list[Json]
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict[str, str])
     accepted: bool = False

@@ -11,8 +11,11 @@ import secrets
 import time
 from dataclasses import dataclass, field
 
+from pydantic import InstanceOf
+
 from simulator import names
 from simulator.records import Chat, Credentials, Message, Options, Person, Platform
+from simulator.stream import Stream
 
 
 @dataclass(slots=True)
@@ -48,6 +51,8 @@ class Bot:
             return cls(user, username, name, names.slack_id("B", name), names.slack_id("A", name), team)
         if platform == "whatsapp":
             return cls(names.phone_number(f"bot {name}"), username, name, credentials.phone_number_id, "", team)
+        if platform == "mattermost":
+            return cls(names.mattermost_id("bot", name), username, name, "", "", names.mattermost_id("team", name))
         number = credentials.bot_token.partition(":")[0]
         user = number if number.isdecimal() else names.telegram_user_id(f"bot {name}")
         return cls(user, username, name, "", "", "")
@@ -68,6 +73,8 @@ class Channel:
     messages: dict[str, dict[str, Message]] = field(default_factory=dict[str, dict[str, Message]])
     presses: set[str] = field(default_factory=set[str])
     """Ids of button presses that wait for an answer."""
+    stream: InstanceOf[Stream] = field(default_factory=Stream)
+    """What is told by sockets; never written down."""
     last_event: int = field(default_factory=lambda: random.randrange(10**8, 10**9))
     last_micros: int = 0
 
@@ -139,6 +146,8 @@ class Channel:
             return str(chat.last_id)
         if self.ids.messages == "time":
             return self.new_ts(chat, at)
+        if self.platform == "mattermost":
+            return names.mattermost_id("post", secrets.token_hex(16))
         return "wamid." + base64.b64encode(secrets.token_bytes(18)).decode()
 
     def time_of(self, message_id: str, at: float | None) -> float:

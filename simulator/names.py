@@ -17,6 +17,7 @@ _SLACK_USER: Final = re.compile(r"[UW][A-Z0-9]{8,}")
 _SLACK_CHAT: Final = re.compile(r"[CDG][A-Z0-9]{8,}")
 _PHONE: Final = re.compile(r"\d{7,15}")
 _GROUP: Final = re.compile(r"Z3JvdXA6[A-Za-z0-9_-]+")
+_SERVER_ID: Final = re.compile(r"[a-z0-9]{26}")
 _PAST_32_BITS: Final = 5_000_000_000
 """Telegram's ids exceed 32 bits (platforms.md §2.2), so ours do as well."""
 
@@ -62,6 +63,14 @@ def whatsapp_group_id(name: str) -> str:
     if _GROUP.fullmatch(name):
         return name
     return "Z3JvdXA6" + base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
+
+
+def mattermost_id(*parts: str) -> str:
+    """Return an id of the server's form: 26 small letters and digits. One that has it already is kept."""
+    if _SERVER_ID.fullmatch(parts[-1]):
+        return parts[-1]
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    return base64.b32encode(digest).decode().lower()[:26]
 
 
 @dataclass(frozen=True)
@@ -135,10 +144,25 @@ class _WhatsAppIds(Ids):
         return chat_id.isdecimal()
 
 
+class _MattermostIds(Ids):
+    def user(self, name: str) -> str:
+        return mattermost_id("user", name)
+
+    def private_chat(self, channel: str, name: str) -> str:
+        return mattermost_id("direct", channel, name)
+
+    def group_chat(self, name: str, kind: str) -> str:
+        return mattermost_id("channel", name)
+
+    def is_private(self, chat_id: str) -> bool:
+        return False
+
+
 IDS: Final[dict[str, Ids]] = {
     "telegram": _TelegramIds("count", group_kind="supergroup"),
     "slack": _SlackIds("time", threads_fold=True, group_kind="channel"),
     "whatsapp": _WhatsAppIds(),
+    "mattermost": _MattermostIds(threads_fold=True, group_kind="channel"),
 }
 
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from simulator.channel import Channel
+from simulator.mattermost_play import MattermostPlay
 from simulator.play import Play
 from simulator.records import Delivery
 from simulator.slack_play import SlackPlay
 from simulator.telegram_play import TelegramPlay
 from simulator.whatsapp_play import WhatsAppPlay
 
-PLAYS: Final[dict[str, Play]] = {"telegram": TelegramPlay(), "slack": SlackPlay(), "whatsapp": WhatsAppPlay()}
+PLAYS: Final[dict[str, Play]] = {
+    "telegram": TelegramPlay(),
+    "slack": SlackPlay(),
+    "whatsapp": WhatsAppPlay(),
+    "mattermost": MattermostPlay(),
+}
 
 
 def signed(

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-Platform = Literal["telegram", "slack", "whatsapp"]
+Platform = Literal["telegram", "slack", "whatsapp", "mattermost"]
 Json = dict[str, object]
 
 
@@ -50,6 +50,8 @@ class Credentials(BaseModel):
     app_secret: str = ""
     phone_number_id: str = ""
     verify_token: str = ""
+    webhook_token: str = ""
+    command_token: str = ""
 
 
 @dataclass(slots=True)

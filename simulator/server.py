@@ -25,6 +25,7 @@ from simulator.client import SimulatorClient
 from simulator.control import REFUSALS, Control, on_error
 from simulator.control_reads import Reads
 from simulator.faults import Faults
+from simulator.mattermost import MattermostApi
 from simulator.model import ModelApi
 from simulator.protocol import AbortableProtocol
 from simulator.slack import SlackApi
@@ -56,6 +57,7 @@ async def _lifespan(app: Starlette, state_file: Path | None) -> AsyncGenerator[N
     app.router.routes[:] = [
         *_platform_routes(telegram, SlackApi(world, faults, courier), model),
         *_whatsapp_routes(WhatsAppApi(world, faults, courier)),
+        *_mattermost_routes(MattermostApi(world, faults, courier)),
         *_control_routes(control, Reads(world, faults, control.batches)),
         Route("/", _page),
         Route("/_sim/health", _health),
@@ -92,6 +94,24 @@ def _whatsapp_routes(api: WhatsAppApi) -> list[Route]:
     return [
         Route("/v{major:int}.{minor:int}/{object}/messages", api.messages, methods=["POST"]),
         Route("/v{major:int}.{minor:int}/{object}", api.number, methods=["GET", "POST"]),
+    ]
+
+
+def _mattermost_routes(api: MattermostApi) -> list[Route]:
+    calls = {
+        "me": ("GET", "/users/me"),
+        "teams": ("GET", "/users/me/teams"),
+        "channels": ("GET", "/users/me/channels"),
+        "typing": ("POST", "/users/me/typing"),
+        "create_post": ("POST", "/posts"),
+        "read_post": ("GET", "/posts/{post}"),
+        "delete_post": ("DELETE", "/posts/{post}"),
+        "patch_post": ("PUT", "/posts/{post}/patch"),
+        "channel_posts": ("GET", "/channels/{channel}/posts"),
+    }
+    return [
+        Route(f"/api/v4{path}", api.endpoint(name), methods=[method], name=name)
+        for name, (method, path) in calls.items()
     ]
 
 

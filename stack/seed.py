@@ -56,10 +56,16 @@ def _whatsapp(secret: str) -> Mapping[str, str]:
     }
 
 
+def _mattermost(secret: str) -> Mapping[str, str]:
+    tokens = {"webhook_token": secret[:26], "command_token": secret[6:]}
+    return {"site_url": "https://mattermost.invalid", "bot_token": secret[::-1], **tokens}
+
+
 SIMULATED: Final[Mapping[str, Callable[[str], Mapping[str, str]]]] = {
     "slack": _slack,
     "telegram": _telegram,
     "whatsapp": _whatsapp,
+    "mattermost": _mattermost,
 }
 """Platform → the credentials that its simulated bot gets."""
 

@@ -15,7 +15,8 @@ from enum import IntEnum
 class Mark:
     """A stretch with a beginning and an end. `line_prefix` stands at the start of every line within it.
 
-    `verbatim`: white space counts and no prefix is written (a code block).
+    `verbatim`: white space counts and no prefix is written (a code block). `raw`: escapes have no meaning within.
+    `own_line`: it counts only at the start of a line.
     """
 
     open: str = ""
@@ -25,6 +26,8 @@ class Mark:
     line_prefix: str = ""
     plain_prefix: str = ""
     verbatim: bool = False
+    raw: bool = False
+    own_line: bool = False
 
 
 class Cut(IntEnum):

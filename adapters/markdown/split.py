@@ -30,13 +30,17 @@ class CannotSplitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """A piece that is written whole. `cut`: how good a cut is after it (`space`: instead of it)."""
+    """A piece that is written whole. `cut`: how good a cut is after it (`space`: instead of it).
+
+    `raw`: stands where escapes have no meaning.
+    """
 
     body: str
     plain: str
     cut: Cut | None = None
     space: bool = False
     text: str = ""
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ class _Filling:
         body, plain = mark.open, mark.plain_open
         if mark.open and not mark.verbatim:
             body, plain = self._prefixed(body, plain)
+        if mark.own_line and not self.line_start:
+            body = f"\n{body}"
         before = self.stack
         self.stack = (*self.stack, mark)
         if not self._write(body, plain):
@@ -143,8 +149,13 @@ def split(ops: Sequence[Op], dialect: Dialect, limit: int) -> list[RenderedPart]
 
 def _items(ops: Sequence[Op], dialect: Dialect) -> Iterator[_Unit | Enter | Leave]:
     ended_sentence = False
+    raw: list[bool] = []
     for op in ops:
-        if isinstance(op, Enter | Leave):
+        if isinstance(op, Enter):
+            raw.append(op.mark.raw)
+            yield op
+        elif isinstance(op, Leave):
+            raw.pop()
             yield op
         elif isinstance(op, Break):
             yield _Unit(*(("\n\n", "\n\n") if op.level is Cut.PARAGRAPH else ("\n", "\n")), cut=op.level, space=True)
@@ -153,17 +164,17 @@ def _items(ops: Sequence[Op], dialect: Dialect) -> Iterator[_Unit | Enter | Leav
             ended_sentence = False
         else:
             for word in _WORDS.findall(op.text):
-                yield _word(word, dialect, ended_sentence)
+                yield _word(word, dialect, ended_sentence, raw=any(raw))
                 ended_sentence = word.endswith(_SENTENCE_ENDS)
 
 
-def _word(word: str, dialect: Dialect, ended_sentence: bool) -> _Unit:
+def _word(word: str, dialect: Dialect, ended_sentence: bool, *, raw: bool) -> _Unit:
     if word == "\n":
         return _Unit(word, word, cut=Cut.LINE, space=True)
     if word.isspace():
         return _Unit(word, word, cut=Cut.SENTENCE if ended_sentence else Cut.WORD, space=True)
     cut = Cut.SENTENCE if word[-1] in _STOPS else None
-    return _Unit(dialect.escape(word), dialect.escape_plain(word), cut=cut, text=word)
+    return _Unit(word if raw else dialect.escape(word), dialect.escape_plain(word), cut=cut, text=word, raw=raw)
 
 
 def _skip(items: Sequence[_Unit | Enter | Leave], index: int, stack: tuple[Mark, ...]) -> tuple[int, tuple[Mark, ...]]:
@@ -211,7 +222,11 @@ def _cut_up(unit: _Unit, dialect: Dialect, limit: int) -> list[_Unit | Enter | L
     runs = ["".join(pieces[start : start + step]) for start in range(0, len(pieces), step)]
     if unit.space:
         return [_Unit(run, run, cut=Cut.HARD, space=True) for run in runs]
-    return [_Unit(dialect.escape(run), dialect.escape_plain(run), Cut.HARD, text=run) for run in runs]
+    raw = unit.raw
+    return [
+        _Unit(run if raw else dialect.escape(run), dialect.escape_plain(run), Cut.HARD, text=run, raw=raw)
+        for run in runs
+    ]
 
 
 def _choose(best: dict[Cut, _Place], limit: int) -> _Place:

@@ -14,23 +14,30 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from adapters.base import ChannelContext, WebhookRequest
+from adapters.base import ChannelContext, ParsedWebhook, PlatformAdapter, WebhookRequest
+from adapters.platform.mattermost import frames as mattermost_frames
+from domain.message import InboundEvent
 
 NOW: Final = 1767225700.0
 FIXTURES: Final = Path(__file__).parents[1] / "fixtures"
 Headers = dict[str, list[str]]
 
 
+def _unsealed(body: bytes, _credentials: Mapping[str, str], _content_type: str) -> bytes:
+    return body
+
+
 @dataclass(frozen=True)
 class PlatformCase:
     """One platform. `sign`: (body, credentials, time) -> headers. `signs_body`, `signs_time`: what the scheme covers.
 
-    `text_at`: where a sent body holds the text.
+    `text_at`: where a sent body holds the text. `signature_header`: None where the proof is in the body, put there by
+    `seal`. `read_frame`: reads what comes by a socket, where there is one.
     """
 
     credentials: Mapping[str, str]
     secret_name: str
-    signature_header: str
+    signature_header: str | None
     sign: Callable[[bytes, Mapping[str, str], float], Headers]
     identity: Mapping[str, str]
     accepted: Mapping[str, object]
@@ -39,6 +46,8 @@ class PlatformCase:
     text_at: tuple[str, ...] = ("text",)
     signs_body: bool = True
     signs_time: bool = True
+    seal: Callable[[bytes, Mapping[str, str], str], bytes] = _unsealed
+    read_frame: Callable[[bytes, ChannelContext, float], tuple[InboundEvent, ...]] | None = None
 
     def channel(
         self, identity: Mapping[str, str] | None = None, configuration: Mapping[str, object] | None = None
@@ -49,6 +58,7 @@ class PlatformCase:
 
     def request(self, body: bytes, content_type: str = "application/json", at: float = NOW) -> WebhookRequest:
         """Return a request as the platform would send it."""
+        body = self.seal(body, self.credentials, content_type)
         headers = {"content-type": [content_type], **self.sign(body, self.credentials, at)}
         return WebhookRequest("POST", headers, {}, body, received_at=NOW)
 
@@ -67,6 +77,22 @@ def _slack(body: bytes, credentials: Mapping[str, str], at: float) -> Headers:
 def _whatsapp(body: bytes, credentials: Mapping[str, str], _at: float) -> Headers:
     digest = hmac.new(credentials["app_secret"].encode(), body, hashlib.sha256).hexdigest()
     return {"x-hub-signature-256": [f"sha256={digest}"]}
+
+
+def _mattermost(_body: bytes, _credentials: Mapping[str, str], _at: float) -> Headers:
+    return {}
+
+
+def _with_token(body: bytes, credentials: Mapping[str, str], content_type: str) -> bytes:
+    """Put the token into a body, where it is one that can hold it."""
+    token = credentials["webhook_token"]
+    if "form" in content_type:
+        return body + (b"&" if body else b"") + urlencode({"token": token}).encode()
+    try:
+        fields: object = json.loads(body)
+    except (ValueError, RecursionError):
+        return body
+    return json.dumps({**fields, "token": token}).encode() if isinstance(fields, dict) else body
 
 
 CASES: Final[dict[str, PlatformCase]] = {
@@ -107,6 +133,25 @@ CASES: Final[dict[str, PlatformCase]] = {
         text_at=("text", "body"),
         signs_time=False,
     ),
+    "mattermost": PlatformCase(
+        credentials={
+            "site_url": "https://chat.example.org",
+            "bot_token": "bottoken",
+            "webhook_token": "xr3j5x3p4pfk7kk6ck7b4e6ghh",
+            "command_token": "gebxkz4gxtd9jx4ogh7w6hr7qy",
+        },
+        secret_name="webhook_token",
+        signature_header=None,
+        sign=_mattermost,
+        identity={"id": "ourbotid000000000000000000", "username": "powernode"},
+        accepted={"id": "postid00000000000000000001", "message": "hi"},
+        accepted_id="postid00000000000000000001",
+        text_at=("message",),
+        signs_body=False,
+        signs_time=False,
+        seal=_with_token,
+        read_frame=mattermost_frames.read_frame,
+    ),
 }
 
 
@@ -123,9 +168,18 @@ class Fixture:
         case = CASES[self.platform]
         if "query" in self.data:
             return WebhookRequest("GET", {}, self.data["query"], b"", received_at=NOW)
+        if "frame" in self.data:
+            return WebhookRequest("POST", {}, {}, json.dumps(self.data["frame"]).encode(), received_at=NOW)
         if "form" in self.data:
             return case.request(urlencode(self.data["form"]).encode(), "application/x-www-form-urlencoded")
         return case.request(json.dumps(self.data["body"]).encode())
+
+    def read(self, adapter: PlatformAdapter) -> ParsedWebhook:
+        """Return what comes of it, by whichever road it comes."""
+        read_frame = CASES[self.platform].read_frame
+        if "frame" not in self.data or read_frame is None:
+            return adapter.parse(self.request(), self.channel())
+        return ParsedWebhook(events=read_frame(self.request().body, self.channel(), NOW))
 
     def channel(self) -> ChannelContext:
         """Return the channel that it comes to."""

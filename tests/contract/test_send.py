@@ -115,6 +115,10 @@ def whatsapp(status: int, code: int, headers: dict[str, str] | None = None, **mo
     return Reply(status, {"error": {"message": "(#1) x", "code": code, "fbtrace_id": "A", **more}}, headers or {})
 
 
+def mattermost(status: int, code: str, headers: dict[str, str] | None = None) -> Reply:
+    return Reply(status, {"id": code, "message": "x", "request_id": "r", "status_code": status}, headers or {})
+
+
 REFUSALS = [
     ("telegram", telegram(429, "Too Many Requests: retry after 35", retry_after=35), ErrorClass.RATE_LIMITED, 35.0),
     (
@@ -170,6 +174,20 @@ REFUSALS = [
         for code in (0, 3, 10, 33, 190, 200, 299, 368, 131031, 131037, 131042, 131045)
     ),
     ("whatsapp", whatsapp(400, 100), ErrorClass.PERMANENT, None),
+    ("mattermost", Reply(429, b"limit exceeded", {"Retry-After": "4"}), ErrorClass.RATE_LIMITED, 4.0),
+    ("mattermost", Reply(429, b"limit exceeded", {"X-RateLimit-Reset": "2"}), ErrorClass.RATE_LIMITED, 2.0),
+    ("mattermost", Reply(429, b"limit exceeded", {"Retry-After": "1000000001"}), ErrorClass.RATE_LIMITED, 1.0),
+    ("mattermost", Reply(429, b"limit exceeded"), ErrorClass.RATE_LIMITED, 30.0),
+    ("mattermost", mattermost(401, "api.context.session_expired.app_error"), ErrorClass.CHANNEL_BROKEN, None),
+    ("mattermost", Reply(404, b"<html>not found"), ErrorClass.CHANNEL_BROKEN, None),
+    ("mattermost", mattermost(404, "app.channel.get.existing.app_error"), ErrorClass.PERMANENT, None),
+    ("mattermost", mattermost(403, "api.context.permissions.app_error"), ErrorClass.PERMANENT, None),
+    ("mattermost", mattermost(400, "model.post.is_valid.message_length.app_error"), ErrorClass.PERMANENT, None),
+    ("mattermost", mattermost(400, "api.post.create_post.root_id.app_error"), ErrorClass.PERMANENT, None),
+    ("mattermost", mattermost(400, "api.post.create_post.can_not_post_to_deleted.error"), ErrorClass.PERMANENT, None),
+    ("mattermost", mattermost(400, "something.new"), ErrorClass.PERMANENT, None),
+    ("mattermost", mattermost(413, "api.file.too_large"), ErrorClass.PERMANENT, None),
+    ("mattermost", mattermost(501, "api.feature_off"), ErrorClass.PERMANENT, None),
     ("whatsapp", whatsapp(400, 100, error_subcode=33), ErrorClass.CHANNEL_BROKEN, None),
 ]
 

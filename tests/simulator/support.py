@@ -140,6 +140,9 @@ def credentials_of(platform: str, token: str, secret: str) -> dict[str, str]:
     if platform == "whatsapp":
         number = f"1{sum(token.encode()):05d}{int(secret[-8:], 16)}"
         return {"access_token": token, "app_secret": secret, "phone_number_id": number, "verify_token": f"v-{secret}"}
+    if platform == "mattermost":
+        tokens = {"webhook_token": secret, "command_token": f"c-{secret}"}
+        return {"site_url": "https://mattermost.invalid", "bot_token": token, **tokens}
     return {"bot_token": token, "webhook_secret": secret}
 
 

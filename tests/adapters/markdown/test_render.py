@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapters.markdown import render_parts
+from adapters.markdown.commonmark import COMMONMARK, REFERENCED
 from adapters.markdown.html import HTML
 from adapters.markdown.mrkdwn import MRKDWN
 from adapters.markdown.ops import Dialect
@@ -138,3 +139,38 @@ class TestSigns:
     )
     def test_writes(self, markdown: str, signs: str) -> None:
         assert one(markdown, SIGNS) == signs
+
+
+class TestCommonmark:
+    @pytest.mark.parametrize(
+        ("markdown", "written"),
+        [
+            ("a **b** _c_ ~~d~~", "a **b** *c* ~~d~~"),
+            ("# A", "**A**"),
+            ("2 \\* 3 \\_x\\_", "2 \\* 3 \\_x\\_"),
+            ("snake_case https://b.c/a_b*", "snake\\_case https://b.c/a_b*"),
+            ("[a_b](https://b.c/x_(y))", "[a\\_b](https://b.c/x_%28y%29)"),
+            ("`a_b`", "`a_b`"),
+            ("`` a`b ``", "`` a`b ``"),
+            ("```py\n*a* \\ <b>\n```", "```py\n*a* \\ <b>\n```"),
+            ("> a\n> `b_c`", "> a\n> `b_c`"),
+            ("\\# a \\- b \\> c", "\\# a \\- b \\> c"),
+            ("@channel @all @here", f"@{NOTHING}channel @{NOTHING}all @{NOTHING}here"),
+            ("<b>x</b> & y", "<b>x</b> & y"),
+        ],
+    )
+    def test_writes(self, markdown: str, written: str) -> None:
+        assert one(markdown, COMMONMARK) == written
+
+    @pytest.mark.parametrize(
+        ("markdown", "written"),
+        [
+            ("<@1> &lt;#2>", "\\<@1\\> \\<#2\\>"),
+            ("`<@1>`", "`<@1>`"),
+            ("[m](mailto:a@b.c)", "m (mailto:a@b.c)"),
+            ("[m](https://b.c)", "[m](https://b.c)"),
+            ("||a||", "\\|\\|a\\|\\|"),
+        ],
+    )
+    def test_where_brackets_are_references(self, markdown: str, written: str) -> None:
+        assert one(markdown, REFERENCED) == written

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from adapters.base import RenderedPart
 from adapters.markdown import render_parts
 from adapters.markdown.clusters import clusters
+from adapters.markdown.commonmark import COMMONMARK, REFERENCED
 from adapters.markdown.html import HTML, utf16_units
 from adapters.markdown.mrkdwn import MRKDWN
 from adapters.markdown.ops import Dialect
@@ -102,6 +103,12 @@ def mrkdwn_text(body: str) -> str:
     return re.sub(r"<[^|>]*\|([^>]*)>", r"\1", body)
 
 
+def fenced_text(body: str) -> str:
+    """Links' addresses are no letters of the text; every part's fences are closed."""
+    assert len(re.findall(r"^```", body, re.MULTILINE)) % 2 == 0
+    return body
+
+
 def signs_text(body: str) -> str:
     assert body.count("```") % 2 == 0
     return body
@@ -111,6 +118,8 @@ DIALECTS: list[tuple[Dialect, Callable[[str], int], Callable[[str], str]]] = [
     (HTML, utf16_units, StrictHtml.text_of),
     (MRKDWN, len, mrkdwn_text),
     (SIGNS, utf16_units, signs_text),
+    (COMMONMARK, len, fenced_text),
+    (REFERENCED, utf16_units, fenced_text),
 ]
 
 
