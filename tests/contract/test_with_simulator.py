@@ -136,8 +136,8 @@ class TestPath:
         times = line.adapter.capabilities.text_limit // 130
         parts = line.adapter.render(MARKDOWN * times)
         assert len(parts) > 1
-        for part in parts:
-            assert isinstance(await line.send(event.reply_to, part), Accepted)
+        for number, part in enumerate(parts):
+            assert isinstance(await line.send(event.reply_to, part, f"part-{number}"), Accepted)
         text = "\n".join(message["text"] for message in await line.shown() if message["bot"])
         assert text.count('print("a < b && c")') == times
         assert text.count("👨‍👩‍👧‍👦") == times
