@@ -87,7 +87,7 @@ class WebhookRequest:
 
 @dataclass(frozen=True, slots=True)
 class WebhookReply:
-    """A literal answer that a platform's handshake asks for."""
+    """A literal answer that a platform asks for: to a handshake, or beside the items that are stored first."""
 
     body: bytes
     content_type: str = "text/plain"

@@ -34,7 +34,9 @@ class Answer:
 
 
 def json_response(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return the JSON answer."""
+    """Return the JSON answer; 204 has none."""
+    if status == 204:
+        return Response(None, status, headers)
     return Response(orjson.dumps(body), status, headers, "application/json")
 
 

@@ -10,12 +10,15 @@ import random
 import secrets
 import time
 from dataclasses import dataclass, field
+from typing import Final
 
 from pydantic import InstanceOf
 
 from simulator import names
 from simulator.records import Chat, Credentials, Message, Options, Person, Platform
 from simulator.stream import Stream
+
+_DISCORD_EPOCH_MS: Final = 1_420_070_400_000
 
 
 @dataclass(slots=True)
@@ -53,6 +56,9 @@ class Bot:
             return cls(names.phone_number(f"bot {name}"), username, name, credentials.phone_number_id, "", team)
         if platform == "mattermost":
             return cls(names.mattermost_id("bot", name), username, name, "", "", names.mattermost_id("team", name))
+        if platform == "discord":
+            own = names.discord_id("bot", name)
+            return cls(own, username, name, "", own, names.discord_id("guild", name))
         number = credentials.bot_token.partition(":")[0]
         user = number if number.isdecimal() else names.telegram_user_id(f"bot {name}")
         return cls(user, username, name, "", "", "")
@@ -146,6 +152,9 @@ class Channel:
             return str(chat.last_id)
         if self.ids.messages == "time":
             return self.new_ts(chat, at)
+        if self.ids.messages == "snowflake":
+            self.last_micros = max(self.last_micros + 1, int((at or time.time()) * 1000) - _DISCORD_EPOCH_MS << 22)
+            return str(self.last_micros)
         if self.platform == "mattermost":
             return names.mattermost_id("post", secrets.token_hex(16))
         return "wamid." + base64.b64encode(secrets.token_bytes(18)).decode()

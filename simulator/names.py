@@ -18,6 +18,7 @@ _SLACK_CHAT: Final = re.compile(r"[CDG][A-Z0-9]{8,}")
 _PHONE: Final = re.compile(r"\d{7,15}")
 _GROUP: Final = re.compile(r"Z3JvdXA6[A-Za-z0-9_-]+")
 _SERVER_ID: Final = re.compile(r"[a-z0-9]{26}")
+_SNOWFLAKE: Final = re.compile(r"\d{17,20}")
 _PAST_32_BITS: Final = 5_000_000_000
 """Telegram's ids exceed 32 bits (platforms.md §2.2), so ours do as well."""
 
@@ -73,15 +74,23 @@ def mattermost_id(*parts: str) -> str:
     return base64.b32encode(digest).decode().lower()[:26]
 
 
+def discord_id(*parts: str) -> str:
+    """Return an id of the platform's form: 18 digits. One that has it already is kept."""
+    if _SNOWFLAKE.fullmatch(parts[-1]):
+        return parts[-1]
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    return str(10**17 + int.from_bytes(digest[:8]) % (9 * 10**17))
+
+
 @dataclass(frozen=True)
 class Ids:
     """How one platform names people, chats and messages.
 
-    `messages`: whether message ids are a count in the chat, the time, or opaque. `threads_fold`: whether replies in a
+    `messages`: whether message ids are a count in the chat, the time, hold the time, or are opaque. `threads_fold`: whether replies in a
     thread stand under their root.
     """
 
-    messages: Literal["count", "time", "opaque"] = "opaque"
+    messages: Literal["count", "time", "snowflake", "opaque"] = "opaque"
     threads_fold: bool = False
     group_kind: str = "group"
 
@@ -158,11 +167,26 @@ class _MattermostIds(Ids):
         return False
 
 
+class _DiscordIds(Ids):
+    def user(self, name: str) -> str:
+        return discord_id("user", name)
+
+    def private_chat(self, channel: str, name: str) -> str:
+        return discord_id("direct", channel, name)
+
+    def group_chat(self, name: str, kind: str) -> str:
+        return discord_id("channel", name)
+
+    def is_private(self, chat_id: str) -> bool:
+        return False
+
+
 IDS: Final[dict[str, Ids]] = {
     "telegram": _TelegramIds("count", group_kind="supergroup"),
     "slack": _SlackIds("time", threads_fold=True, group_kind="channel"),
     "whatsapp": _WhatsAppIds(),
     "mattermost": _MattermostIds(threads_fold=True, group_kind="channel"),
+    "discord": _DiscordIds("snowflake", group_kind="channel"),
 }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from simulator.channel import Channel
 from simulator.records import Chat, Credentials, Delivery, Json, Message
+from simulator.state import World
 from simulator.wish import Done, ImpossibleError, Say
 
 
@@ -78,6 +79,9 @@ class Play:
     def raw(self, done: Done, payload: Json, event_id: str | None) -> list[Delivery]:
         """Return a delivery of any content. Raises ImpossibleError."""
         return []
+
+    def answered(self, world: World, channel: Channel, delivery: Delivery, answer: bytes) -> None:
+        """Act on what the webhook was answered with, where that is more than an acknowledgement."""
 
     def headers(
         self, channel: Channel, delivery: Delivery, body: bytes, again: tuple[int, str | None]

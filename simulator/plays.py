@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from simulator.channel import Channel
+from simulator.discord_play import DiscordPlay
 from simulator.mattermost_play import MattermostPlay
 from simulator.play import Play
 from simulator.records import Delivery
@@ -17,6 +18,7 @@ PLAYS: Final[dict[str, Play]] = {
     "slack": SlackPlay(),
     "whatsapp": WhatsAppPlay(),
     "mattermost": MattermostPlay(),
+    "discord": DiscordPlay(),
 }
 
 

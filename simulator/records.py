@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-Platform = Literal["telegram", "slack", "whatsapp", "mattermost"]
+Platform = Literal["telegram", "slack", "whatsapp", "mattermost", "discord"]
 Json = dict[str, object]
 
 

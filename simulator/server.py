@@ -24,6 +24,7 @@ from simulator.api_call import json_response
 from simulator.client import SimulatorClient
 from simulator.control import REFUSALS, Control, on_error
 from simulator.control_reads import Reads
+from simulator.discord import DiscordApi
 from simulator.faults import Faults
 from simulator.mattermost import MattermostApi
 from simulator.model import ModelApi
@@ -57,6 +58,7 @@ async def _lifespan(app: Starlette, state_file: Path | None) -> AsyncGenerator[N
     app.router.routes[:] = [
         *_platform_routes(telegram, SlackApi(world, faults, courier), model),
         *_whatsapp_routes(WhatsAppApi(world, faults, courier)),
+        *_discord_routes(DiscordApi(world, faults, courier)),
         *_mattermost_routes(MattermostApi(world, faults, courier)),
         *_control_routes(control, Reads(world, faults, control.batches)),
         Route("/", _page),
@@ -111,6 +113,27 @@ def _mattermost_routes(api: MattermostApi) -> list[Route]:
     }
     return [
         Route(f"/api/v4{path}", api.endpoint(name), methods=[method], name=name)
+        for name, (method, path) in calls.items()
+    ]
+
+
+def _discord_routes(api: DiscordApi) -> list[Route]:
+    messages = "/channels/{channel}/messages"
+    calls = {
+        "me": ("GET", "/users/@me"),
+        "application": ("GET", "/applications/@me"),
+        "set_application": ("PATCH", "/applications/@me"),
+        "set_command": ("POST", "/applications/{application}/commands"),
+        "gateway": ("GET", "/gateway/bot"),
+        "create_message": ("POST", messages),
+        "list_messages": ("GET", messages),
+        "read_message": ("GET", f"{messages}/{{message}}"),
+        "edit_message": ("PATCH", f"{messages}/{{message}}"),
+        "delete_message": ("DELETE", f"{messages}/{{message}}"),
+        "typing": ("POST", "/channels/{channel}/typing"),
+    }
+    return [
+        Route(f"/api/v10{path}", api.endpoint(name), methods=[method], name=name)
         for name, (method, path) in calls.items()
     ]
 

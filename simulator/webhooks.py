@@ -98,6 +98,14 @@ class Courier:
             return 0, b""
         return answer.status_code, answer.content
 
+    async def post(self, url: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
+        """Return status and body of a POST that is no delivery; 0 where nobody answers."""
+        try:
+            answer = await self._client.post(url, headers=headers, content=body, timeout=10.0)
+        except (httpx2.HTTPError, httpx2.InvalidURL):
+            return 0, b""
+        return answer.status_code, answer.content
+
     async def forget(self, channel: str | None) -> None:
         """Stop all deliveries, or one channel's."""
         stopped = [task for task, name in self._tasks.items() if channel in {None, name}]
@@ -133,6 +141,8 @@ class Courier:
     async def _run(self, job: Job) -> None:
         try:
             await self._until_settled(job)
+            channel = self._world.channels[job.delivery.channel]
+            PLAYS[channel.platform].answered(self._world, channel, job.delivery, job.answer)
             self._world.settle(job.delivery)
         finally:
             job.first.cancel()

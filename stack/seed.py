@@ -61,11 +61,18 @@ def _mattermost(secret: str) -> Mapping[str, str]:
     return {"site_url": "https://mattermost.invalid", "bot_token": secret[::-1], **tokens}
 
 
+def _discord(secret: str) -> Mapping[str, str]:
+    from simulator.discord_keys import public_key
+
+    return {"bot_token": secret, "public_key": public_key(secret)}
+
+
 SIMULATED: Final[Mapping[str, Callable[[str], Mapping[str, str]]]] = {
     "slack": _slack,
     "telegram": _telegram,
     "whatsapp": _whatsapp,
     "mattermost": _mattermost,
+    "discord": _discord,
 }
 """Platform → the credentials that its simulated bot gets."""
 

@@ -48,7 +48,7 @@ class TestAgentModels:
 
 class TestPlatforms:
     def test_names(self) -> None:
-        assert registry.platform_names() == ["mattermost", "slack", "telegram", "whatsapp"]
+        assert registry.platform_names() == ["discord", "mattermost", "slack", "telegram", "whatsapp"]
 
     async def test_unknown_names_are_refused(self, http: httpx2.AsyncClient) -> None:
         with pytest.raises(InvalidInputError, match="slack, telegram"):

@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from adapters.base import ChannelContext, ParsedWebhook, PlatformAdapter, WebhookRequest
+from adapters.platform.discord import frames as discord_frames
 from adapters.platform.mattermost import frames as mattermost_frames
 from domain.message import InboundEvent
 
@@ -95,6 +98,19 @@ def _with_token(body: bytes, credentials: Mapping[str, str], content_type: str) 
     return json.dumps({**fields, "token": token}).encode() if isinstance(fields, dict) else body
 
 
+_DISCORD_KEY: Final = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"the application's own").digest())
+
+
+def _discord(body: bytes, credentials: Mapping[str, str], at: float) -> Headers:
+    """Sign as the application whose public key it is; for any other key, with some other private one."""
+    public = credentials["public_key"]
+    ours = public == _DISCORD_KEY.public_key().public_bytes_raw().hex()
+    key = _DISCORD_KEY if ours else Ed25519PrivateKey.from_private_bytes(hashlib.sha256(public.encode()).digest())
+    timestamp = str(int(at))
+    signature = key.sign(timestamp.encode() + body).hex()
+    return {"x-signature-timestamp": [timestamp], "x-signature-ed25519": [signature]}
+
+
 CASES: Final[dict[str, PlatformCase]] = {
     "telegram": PlatformCase(
         credentials={"bot_token": "7000000001:AAtest-token", "webhook_secret": "Secret_token-1"},
@@ -132,6 +148,20 @@ CASES: Final[dict[str, PlatformCase]] = {
         token_name="access_token",
         text_at=("text", "body"),
         signs_time=False,
+    ),
+    "discord": PlatformCase(
+        credentials={
+            "bot_token": "MTIz.test.token",
+            "public_key": _DISCORD_KEY.public_key().public_bytes_raw().hex(),
+        },
+        secret_name="public_key",
+        signature_header="x-signature-ed25519",
+        sign=_discord,
+        identity={"id": "900000000000000001", "username": "powernode", "application_id": "900000000000000001"},
+        accepted={"id": "1456000000000000009", "channel_id": "5001", "content": "hi", "nonce": "x"},
+        accepted_id="1456000000000000009",
+        text_at=("content",),
+        read_frame=discord_frames.read_frame,
     ),
     "mattermost": PlatformCase(
         credentials={

@@ -119,6 +119,14 @@ def mattermost(status: int, code: str, headers: dict[str, str] | None = None) ->
     return Reply(status, {"id": code, "message": "x", "request_id": "r", "status_code": status}, headers or {})
 
 
+def discord(status: int, code: int, headers: dict[str, str] | None = None, **more: object) -> Reply:
+    return Reply(status, {"message": "x", "code": code, **more}, headers or {})
+
+
+def discord_slow(body: dict[str, object] | bytes, **headers: str) -> Reply:
+    return Reply(429, body, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
 REFUSALS = [
     ("telegram", telegram(429, "Too Many Requests: retry after 35", retry_after=35), ErrorClass.RATE_LIMITED, 35.0),
     (
@@ -174,6 +182,22 @@ REFUSALS = [
         for code in (0, 3, 10, 33, 190, 200, 299, 368, 131031, 131037, 131042, 131045)
     ),
     ("whatsapp", whatsapp(400, 100), ErrorClass.PERMANENT, None),
+    ("discord", discord_slow({"message": "x", "retry_after": 0.529, "global": False}), ErrorClass.RATE_LIMITED, 0.529),
+    ("discord", discord_slow({"retry_after": 64.57, "global": True}, Retry_After="65"), ErrorClass.RATE_LIMITED, 64.57),
+    ("discord", discord_slow({}, Retry_After="3", X_RateLimit_Bucket="abc"), ErrorClass.RATE_LIMITED, 3.0),
+    ("discord", discord_slow(b"<html>", Retry_After="9"), ErrorClass.RATE_LIMITED, 9.0),
+    ("discord", discord_slow(b"<html>"), ErrorClass.RATE_LIMITED, 30.0),
+    ("discord", Reply(403, b"<html>Access denied"), ErrorClass.RATE_LIMITED, 600.0),
+    *(("discord", discord(400, code), ErrorClass.TRANSIENT, None) for code in (20016, 20028, 20029, 40003, 40062)),
+    ("discord", discord(401, 0), ErrorClass.CHANNEL_BROKEN, None),
+    ("discord", discord(403, 40001), ErrorClass.CHANNEL_BROKEN, None),
+    ("discord", discord(400, 50014), ErrorClass.CHANNEL_BROKEN, None),
+    *(("discord", discord(403, code), ErrorClass.PERMANENT, None) for code in (50001, 50007, 50013, 50278, 160002)),
+    *(("discord", discord(404, code), ErrorClass.PERMANENT, None) for code in (0, 10003, 10004, 10008)),
+    *(
+        ("discord", discord(400, code), ErrorClass.PERMANENT, None)
+        for code in (50006, 50008, 50035, 50083, 40005, 200000, 240000, 99999)
+    ),
     ("mattermost", Reply(429, b"limit exceeded", {"Retry-After": "4"}), ErrorClass.RATE_LIMITED, 4.0),
     ("mattermost", Reply(429, b"limit exceeded", {"X-RateLimit-Reset": "2"}), ErrorClass.RATE_LIMITED, 2.0),
     ("mattermost", Reply(429, b"limit exceeded", {"Retry-After": "1000000001"}), ErrorClass.RATE_LIMITED, 1.0),

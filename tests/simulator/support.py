@@ -13,8 +13,11 @@ from uuid import uuid4
 
 import httpx2
 import orjson
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from simulator.client import SimulatorClient
+from simulator.discord_keys import public_key
 
 HOLD: tuple[int, dict[str, str], bytes] = (-1, {}, b"")
 """Answer only when `Hook.gate` is set."""
@@ -43,6 +46,7 @@ class Hook:
     usual: tuple[int, dict[str, str], bytes] = (200, {}, b"")
     requests: list[Request] = field(default_factory=list)
     handshakes: list[dict[str, str]] = field(default_factory=list)
+    public_key: str = ""
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     _came: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -59,7 +63,9 @@ class Hook:
                     name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)
                 }
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
-                if head[0].startswith("GET "):
+                if body.startswith(b'{"id":"1",') and b'"type":1,' in body:
+                    writer.write(self._pong(headers, body))
+                elif head[0].startswith("GET "):
                     writer.write(self._challenge(head[0]))
                 else:
                     writer.write(await self._answer(Request(headers, body)))
@@ -75,6 +81,17 @@ class Hook:
         self.handshakes.append({name: values[0] for name, values in query.items()})
         body = query["hub.challenge"][0].encode()
         return f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+
+    def _pong(self, headers: dict[str, str], body: bytes) -> bytes:
+        """Answer a PING as a receiver that checks the signature."""
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(self.public_key))
+        signed = headers["x-signature-timestamp"].encode() + body
+        try:
+            key.verify(bytes.fromhex(headers["x-signature-ed25519"]), signed)
+        except InvalidSignature:
+            return b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n"
+        self.handshakes.append({"pong": "1"})
+        return b'HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{"type":1}'
 
     async def _answer(self, request: Request) -> bytes:
         answer = self.answers.popleft() if self.answers else self.usual
@@ -143,6 +160,8 @@ def credentials_of(platform: str, token: str, secret: str) -> dict[str, str]:
     if platform == "mattermost":
         tokens = {"webhook_token": secret, "command_token": f"c-{secret}"}
         return {"site_url": "https://mattermost.invalid", "bot_token": token, **tokens}
+    if platform == "discord":
+        return {"bot_token": token, "public_key": public_key(token)}
     return {"bot_token": token, "webhook_secret": secret}
 
 
@@ -150,5 +169,6 @@ async def new_bot(sim: SimulatorClient, http: httpx2.AsyncClient, hook: Hook, pl
     mark = uuid4()
     token = {"slack": f"xoxb-{mark.hex}", "telegram": f"{mark.int % 10**9 + 1}:{mark.hex}"}.get(platform, mark.hex)
     bot = Bot(sim, http, f"{platform}-{mark.hex[:8]}", token, f"secret-{mark.hex}", hook, platform)
+    hook.public_key = bot.credentials.get("public_key", "")
     await bot.register(**options)
     return bot
