@@ -30,6 +30,7 @@ from simulator.control_models import (
     ReleaseInput,
     ResetInput,
     SayInput,
+    SocketInput,
 )
 from simulator.faults import Fault, FaultInput, Faults
 from simulator.model import ModelApi
@@ -166,6 +167,13 @@ class Control:
         chat.threads += [thread for thread in wanted.threads if thread not in chat.threads]
         self._world.save_chat(channel, chat)
         return json_response({"chat": chat.id, "name": chat.name, "kind": chat.kind, "bot_member": chat.bot_member})
+
+    async def sockets(self, request: Request) -> Response:
+        """POST /_sim/sockets."""
+        wanted = await read_body(request, SocketInput)
+        channel = _channel(self._world, wanted)
+        channel.stream.command(wanted.order)
+        return json_response({"listeners": channel.stream.listeners})
 
     async def batch(self, request: Request) -> Response:
         """POST /_sim/batch: many messages in the background."""

@@ -77,6 +77,12 @@ class ChatInput(ChannelRef):
     threads: list[str] = []
 
 
+class SocketInput(ChannelRef):
+    """POST /_sim/sockets: what a channel's open sockets do; see the sockets for the orders."""
+
+    order: str
+
+
 class ReleaseInput(_Body):
     """POST /_sim/release: open the gate of one fault, or of all; `keep` lets the fault go on."""
 

@@ -37,6 +37,14 @@ class Reads:
         """GET /_sim/channels."""
         return json_response({"channels": [describe(channel) for channel in self._world.channels.values()]})
 
+    async def listeners(self, request: Request) -> Response:
+        """GET /_sim/sockets?channel[&listeners=n&timeout_s]: how many sockets are open, awaiting that many."""
+        query = request.query_params
+        stream = self._world.find_channel(query.get("channel"), None, query.get("platform")).stream
+        wanted = int(query.get("listeners", "-1"))
+        await self._world.changes.until(lambda: stream.listeners == wanted or None, _timeout(request))
+        return json_response({"listeners": stream.listeners})
+
     async def phone(self, request: Request) -> Response:
         """GET /_sim/phone?channel|platform&as[&chat][&format=text][&newer_than&timeout_s]."""
         query = request.query_params

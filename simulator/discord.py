@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
+from urllib.parse import quote
 
 import orjson
 from starlette.requests import Request
@@ -147,7 +148,13 @@ class DiscordApi:
 
     def _gateway(self, channel: Channel, args: Args, path: dict[str, str]) -> Answer:
         limit = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": 1}
-        return Answer({"url": f"ws://{path['host']}/discord/gateway", "shards": 1, "session_start_limit": limit})
+        return Answer(
+            {
+                "url": f"ws://{path['host']}/discord/gateway/{quote(channel.name)}",
+                "shards": 1,
+                "session_start_limit": limit,
+            }
+        )
 
     def _create(self, channel: Channel, args: Args, path: dict[str, str]) -> Answer:
         chat = self._chat(channel, path)

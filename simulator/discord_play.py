@@ -31,7 +31,7 @@ class DiscordPlay(Play):
 
     def reach(self, channel: Channel, say: Say) -> Say:
         # A bot that is not at the gateway hears nothing but commands and buttons.
-        if say.kind == "message" and not channel.stream.listeners:
+        if say.kind == "message" and not channel.stream.used:
             return say.model_copy(update={"kind": "command", "text": f"/ask {say.text}"})
         return say
 

@@ -33,7 +33,7 @@ class MattermostPlay(Play):
 
     def reach(self, channel: Channel, say: Say) -> Say:
         # A bot without a socket hears nothing of direct chats; people write where its webhook listens.
-        if say.chat is None and say.kind == "message" and not channel.stream.listeners:
+        if say.chat is None and say.kind == "message" and not channel.stream.used:
             return say.model_copy(update={"chat": PUBLIC})
         return say
 

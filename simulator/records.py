@@ -34,6 +34,8 @@ class Options(BaseModel):
     """Test aid: chats, threads and messages that nobody has seen are taken for real, as recorded payloads need it."""
     ack_timeout_s: float | None = None
     """How long a webhook may take; None is the platform's own limit. Not divided by time_factor."""
+    heartbeat_s: float = 41.25
+    """Discord: how often the gateway wants a heartbeat."""
     receipts: tuple[Literal["sent", "delivered", "read"], ...] = ("sent", "delivered")
     """WhatsApp: the receipts that follow an accepted send."""
 

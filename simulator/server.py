@@ -18,13 +18,14 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from simulator.api_call import json_response
 from simulator.client import SimulatorClient
 from simulator.control import REFUSALS, Control, on_error
 from simulator.control_reads import Reads
 from simulator.discord import DiscordApi
+from simulator.discord_gateway import DiscordGateway
 from simulator.faults import Faults
 from simulator.mattermost import MattermostApi
 from simulator.model import ModelApi
@@ -58,6 +59,7 @@ async def _lifespan(app: Starlette, state_file: Path | None) -> AsyncGenerator[N
     app.router.routes[:] = [
         *_platform_routes(telegram, SlackApi(world, faults, courier), model),
         *_whatsapp_routes(WhatsAppApi(world, faults, courier)),
+        WebSocketRoute("/discord/gateway/{channel}/", DiscordGateway(world).endpoint),
         *_discord_routes(DiscordApi(world, faults, courier)),
         *_mattermost_routes(MattermostApi(world, faults, courier)),
         *_control_routes(control, Reads(world, faults, control.batches)),
@@ -159,6 +161,8 @@ def _control_routes(control: Control, reads: Reads) -> list[Route]:
         Route("/_sim/faults", reads.faults),
         Route("/_sim/faults/{fault}", control.remove_fault, methods=["DELETE"]),
         Route("/_sim/faults/{fault}", reads.fault),
+        Route("/_sim/sockets", control.sockets, methods=post),
+        Route("/_sim/sockets", reads.listeners),
         Route("/_sim/release", control.release, methods=post),
         Route("/_sim/reset", control.reset, methods=post),
         Route("/_sim/model/script", control.script, methods=post),
@@ -173,7 +177,7 @@ class Server(uvicorn.Server):
         config = uvicorn.Config(
             app,
             http=AbortableProtocol,
-            ws="none",
+            ws="websockets-sansio",
             loop="uvloop",
             lifespan="on",
             access_log=False,

@@ -27,13 +27,23 @@ class Stream:
 
     events: list[Told] = field(default_factory=list[Told])
     listeners: int = 0
+    used: bool = False
+    """Whether a socket was ever open: then the bot is one that listens, and only away for a while."""
     generation: int = 0
-    """Rises when open sockets are to be closed."""
+    """Rises with each order."""
+    order: str = ""
+    """What the open sockets are to do; see the sockets."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def emit(self, name: str, data: Json, chat: str | None) -> None:
         """Add an event and wake the sockets."""
         self.events.append(Told(name, data, chat))
+        self.wake()
+
+    def command(self, order: str) -> None:
+        """Give the open sockets an order."""
+        self.order = order
+        self.generation += 1
         self.wake()
 
     def wake(self) -> None:

@@ -36,6 +36,7 @@ from adapters.http import Answer, Call, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.commonmark import REFERENCED
 from adapters.platform.discord.api import api_base, authorization
+from adapters.platform.discord.connector import DiscordGateway
 from adapters.platform.discord.errors import result_of
 from adapters.platform.discord.interactions import parse_body
 from adapters.platform.discord.proof import verify_signature
@@ -43,6 +44,8 @@ from adapters.registry import Outside, register
 from domain.channel import Platform
 from domain.errors import InvalidInputError, UnavailableError
 from domain.message import Attachment, ReplyAddress
+
+__all__ = ["Discord", "DiscordGateway", "short_nonce"]
 
 _DIGITS: Final = string.digits + string.ascii_letters
 _NO_PREVIEWS: Final = 4

@@ -1,0 +1,145 @@
+"""Discord's gateway: HELLO, IDENTIFY or RESUME, heartbeats, dispatches (platforms.md §3.2; *Gateway* in Discord's docs).
+
+Content is hidden from a bot without the privileged intent, except in direct chats and where it is mentioned. Orders of the
+control API: `drop` closes, `reconnect` sends op 7, `invalidate` forgets the sessions and closes, `mute` answers heartbeats no
+more, a number closes with that code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import suppress
+from typing import cast
+from urllib.parse import quote
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from simulator.channel import Channel
+from simulator.discord_wire import bot_user
+from simulator.records import Json
+from simulator.sessions import Session, Sessions
+from simulator.state import World
+
+_MESSAGE_CONTENT = 1 << 15
+
+
+class DiscordGateway:
+    """The gateway of every registered bot."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._sessions = Sessions()
+
+    async def endpoint(self, socket: WebSocket) -> None:
+        """Serve one connection."""
+        channel = self._world.channels.get(socket.path_params["channel"])
+        await socket.accept()
+        if channel is None:
+            await socket.close(4004)
+            return
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await self._serve(socket, channel)
+
+    async def _serve(self, socket: WebSocket, channel: Channel) -> None:
+        interval_ms = int(channel.options.heartbeat_s * 1000)
+        await socket.send_json({"op": 10, "d": {"heartbeat_interval": interval_ms}})
+        begun = await self._begin(socket, channel)
+        if begun is None:
+            return
+        session, intents = begun
+        channel.stream.listeners += 1
+        channel.stream.used = True
+        self._world.changes.bump()
+        telling = asyncio.create_task(self._tell(socket, channel, session, intents))
+        listening = asyncio.create_task(self._listen(socket, channel))
+        try:
+            await asyncio.wait({telling, listening}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            channel.stream.listeners -= 1
+            self._world.changes.bump()
+            for task in (telling, listening):
+                task.cancel()
+            await asyncio.gather(telling, listening, return_exceptions=True)
+
+    async def _begin(self, socket: WebSocket, channel: Channel) -> tuple[Session, int] | None:
+        """Return the session, new or resumed; None where the connection was closed."""
+        while True:
+            frame = cast("Json", await socket.receive_json())
+            data = cast("Json", frame.get("d")) if isinstance(frame.get("d"), dict) else {}
+            if frame.get("op") == 1:
+                await socket.send_json({"op": 11})
+                continue
+            if data.get("token") != channel.credentials.bot_token:
+                await socket.close(4004)
+                return None
+            if frame.get("op") == 6:
+                session = self._sessions.find(str(data.get("session_id")))
+                if session is None:
+                    await socket.send_json({"op": 9, "d": False})
+                    continue
+                for number, told in session.after(int(str(data.get("seq") or 0))):
+                    await socket.send_json(told | {"s": number})
+                await self._dispatch(socket, session, "RESUMED", {})
+                return session, _MESSAGE_CONTENT
+            if frame.get("op") == 2:
+                return await self._identified(socket, channel), int(str(data.get("intents") or 0))
+            await socket.close(4003)
+            return None
+
+    async def _identified(self, socket: WebSocket, channel: Channel) -> Session:
+        session = self._sessions.new(secrets.token_hex(16), channel.name, len(channel.stream.events))
+        host = socket.headers.get("host", "127.0.0.1")
+        ready: Json = {
+            "v": 10,
+            "user": bot_user(channel),
+            "session_id": session.id,
+            "resume_gateway_url": f"ws://{host}/discord/gateway/{quote(channel.name)}",
+            "guilds": [],
+        }
+        await self._dispatch(socket, session, "READY", ready)
+        return session
+
+    async def _dispatch(self, socket: WebSocket, session: Session, name: str, data: Json) -> None:
+        frame: Json = {"op": 0, "t": name, "d": data}
+        await socket.send_json(frame | {"s": session.add(frame)})
+
+    async def _tell(self, socket: WebSocket, channel: Channel, session: Session, intents: int) -> None:
+        stream, generation = channel.stream, channel.stream.generation
+        while True:
+            if stream.generation != generation:
+                generation = stream.generation
+                if await self._obey(socket, channel, stream.order):
+                    return
+            while session.read < len(stream.events):
+                told = stream.events[session.read]
+                session.read += 1
+                await self._dispatch(socket, session, told.name, _seen(channel, told.data, intents))
+            await stream.changed()
+
+    async def _obey(self, socket: WebSocket, channel: Channel, order: str) -> bool:
+        if order == "reconnect":
+            await socket.send_json({"op": 7, "d": None})
+            return False
+        if order == "mute":
+            return False
+        if order == "invalidate":
+            self._sessions.forget(channel.name)
+        await socket.close(int(order) if order.isdecimal() else 4000)
+        return True
+
+    async def _listen(self, socket: WebSocket, channel: Channel) -> None:
+        while True:
+            frame = cast("Json", await socket.receive_json())
+            if frame.get("op") == 1 and channel.stream.order != "mute":
+                await socket.send_json({"op": 11})
+
+
+def _seen(channel: Channel, data: Json, intents: int) -> Json:
+    """Return a message as a bot with these intents sees it."""
+    hidden = "content" in data and "guild_id" in data and not intents & _MESSAGE_CONTENT
+    mentions = cast("list[Json]", data.get("mentions") or [])
+    author = cast("Json", data.get("author") or {})
+    ours = author.get("id") == channel.bot.user_id or any(one.get("id") == channel.bot.user_id for one in mentions)
+    nothing: Json = {"content": "", "attachments": [], "embeds": []}
+    return data | nothing if hidden and not ours else data

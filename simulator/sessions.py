@@ -1,0 +1,51 @@
+"""Socket sessions that can be resumed: each keeps what it was told, numbered, for whoever comes back with its id.
+
+Called by the two sockets. In memory; forgotten sessions cannot be resumed, which is what a test of catching up wants.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from simulator.records import Json
+
+
+@dataclass(slots=True)
+class Session:
+    """One session. `read`: how far the channel's stream was read; `log`: what was told, each with its number."""
+
+    id: str
+    channel: str
+    read: int
+    log: list[tuple[int, Json]] = field(default_factory=list[tuple[int, Json]])
+    number: int = 0
+
+    def add(self, frame: Json) -> int:
+        """Number a frame and keep it."""
+        self.number += 1
+        self.log.append((self.number, frame))
+        return self.number
+
+    def after(self, number: int) -> list[tuple[int, Json]]:
+        """Return what came after a number."""
+        return [entry for entry in self.log if entry[0] > number]
+
+
+class Sessions:
+    """All sessions of one kind of socket."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Session] = {}
+
+    def new(self, session_id: str, channel: str, read: int) -> Session:
+        """Begin one."""
+        found = self._known[session_id] = Session(session_id, channel, read)
+        return found
+
+    def find(self, session_id: str) -> Session | None:
+        """Return one that can still be resumed."""
+        return self._known.get(session_id)
+
+    def forget(self, channel: str) -> None:
+        """Make a channel's sessions impossible to resume."""
+        self._known = {key: one for key, one in self._known.items() if one.channel != channel}
