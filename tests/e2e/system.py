@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import os
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from sqlalchemy import text
 from db.session import Database
 from simulator.client import SimulatorClient
 from stack.ports import any_free
+from stack.seed import SIMULATED
 from tests.conftest import DatabaseUrls
 from tests.tenants import Tenant, Wish, make_tenant
 
@@ -33,7 +35,9 @@ def credentials_of(platform: str, mark: str) -> dict[str, str]:
     """Return what a simulated bot has."""
     if platform == "telegram":
         return {"bot_token": f"{int(mark[:6], 16)}:{mark}", "webhook_secret": f"s-{mark}"}
-    return {"bot_token": f"xoxb-{mark}", "signing_secret": f"sign-{mark}"}
+    if platform == "slack":
+        return {"bot_token": f"xoxb-{mark}", "signing_secret": f"sign-{mark}"}
+    return dict(SIMULATED[platform](hashlib.sha256(mark.encode()).hexdigest()[:32]))
 
 
 @dataclass
@@ -195,7 +199,7 @@ def settings(stack_urls: Any, urls: DatabaseUrls, redis_url: str, port: int, sim
         "POWERNODE_PORT": str(port),
         "POWERNODE_JWT_SECRET": "j" * 32,
         "POWERNODE_CREDENTIALS_KEY": KEY,
-        "POWERNODE_PLATFORM_API_BASE": orjson.dumps({"slack": simulator, "telegram": simulator}).decode(),
+        "POWERNODE_PLATFORM_API_BASE": orjson.dumps(dict.fromkeys(SIMULATED, simulator)).decode(),
         "POWERNODE_AGENT_BASE_URL": f"{simulator}/v1",
         "POWERNODE_AGENT_API_KEY": "k",
         "POWERNODE_CHAT_QUEUE": f"test-{urls.name}",

@@ -15,6 +15,7 @@ import pytest
 
 from simulator.client import SimulatorClient
 from stack.paths import ROOT
+from stack.seed import SIMULATED
 from stack.state import StackState
 from tests.stack.stacks import alive, family, toy_folder
 
@@ -60,7 +61,7 @@ async def product() -> AsyncGenerator[Path]:
 class TestUp:
     async def test_demo_channels_point_at_the_simulator(self, product: Path) -> None:
         found = state(product)
-        assert set(found.demo_channels) == {"slack", "telegram"}
+        assert set(found.demo_channels) == set(SIMULATED)
         assert all(channel.webhook_url.startswith(found.api_url) for channel in found.demo_channels.values())
         assert set(found.pids) == {"postgres", "valkey", "temporal", "api", "worker", "simulator", "supervisor"}
 
@@ -79,7 +80,7 @@ class TestStatus:
         ran = await powernode(product, "status", "--json")
         standing = json.loads(ran.out)
         assert (ran.status, standing["status"], standing["ended"]) == (0, "ok", [])
-        assert standing["parts"] == {"postgres": True, "redis": True, "temporal": True, "worker": True}
+        assert standing["parts"] == dict.fromkeys(("hub", "postgres", "redis", "temporal", "worker"), True)
 
     async def test_shows_what_was_set_aside_with_its_reason(self, product: Path) -> None:
         async with SimulatorClient(state(product).simulator_url or "") as simulator:
