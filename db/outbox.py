@@ -8,7 +8,7 @@ because signals carry arrival numbers and events carry ids and versions.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -116,6 +116,12 @@ async def taken(db: Database, aggregate: Aggregate) -> AsyncGenerator[list[Outbo
             yield rows
             await conn.execute(_DONE, aggregate.account_id, aggregate.name, [row.id for row in rows])
             done = True
+        except Exception:
+            # The lock is given back at once, and nothing is deleted; a connection that cannot even do that is given up.
+            with suppress(Exception):
+                await conn.execute(_DONE, aggregate.account_id, aggregate.name, [])
+                done = True
+            raise
         finally:
             if not done:
                 conn.terminate()
