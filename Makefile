@@ -9,7 +9,7 @@ STAMP := $(VENV)/.requirements.sha256
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset venv check test test-full gen migrate bench lock
+.PHONY: help up down reset venv check test test-full test-clients gen migrate bench bench-hub lock
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -50,6 +50,10 @@ test: venv ## the short form of every test, on real embedded services
 test-full: venv ## everything, with kill tests at rates, periods and soak
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
+test-clients: venv ## real client libraries under Node against a running api, 60 s of dropped connections; needs Node 20 and npm
+	cd tests/clients && npm ci --no-audit --no-fund
+	$(BIN)/python -m pytest -q tests/clients
+
 gen: venv ## write the documents that are made from code
 	$(BIN)/python -m stack.gen
 
@@ -58,6 +62,9 @@ migrate: venv ## bring the database of DATABASE_URL or of the running stack to t
 
 bench: venv ## measure beside the peers; one JSON line a row
 	$(BIN)/python -m bench
+
+bench-hub: venv ## measure the hub beside the websockets package's broadcast(); one JSON line a row
+	$(BIN)/python -m bench.hub
 
 lock: venv ## compile requirements*.in to pinned, hashed requirements*.txt
 	@for name in requirements requirements-dev; do \
