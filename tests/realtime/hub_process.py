@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import sys
 from collections.abc import AsyncGenerator
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import cast
 
 import httpx2
+import structlog
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
@@ -181,4 +183,7 @@ async def running_hubs(redis_url: str, *tunings: Tuning) -> AsyncGenerator[list[
 
 
 if __name__ == "__main__":
+    # Nobody reads what it prints after its port, and a full pipe would stop it.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     uvloop.run(serve(sys.argv[1], int(sys.argv[2]), Tuning(**json.loads(sys.argv[3] if len(sys.argv) > 3 else "{}"))))
