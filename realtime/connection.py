@@ -59,6 +59,10 @@ class Wire(Protocol):
         """Close at once; what it holds is lost."""
         ...
 
+    def settle(self) -> None:
+        """The handshake is over; what only it needed may go."""
+        ...
+
 
 class Flusher:
     """Lets all that was pushed within one turn of the loop leave in one write per socket."""

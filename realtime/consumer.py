@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -32,21 +31,20 @@ from realtime.subscriptions import REFUSALS, Subscription, Subscriptions
 log = structlog.stdlib.get_logger(__name__)
 
 _REMEMBERED_REJECTIONS: Final = 256
+_INBOX: Final = 64
+"""Commands that may wait for the one before; then the socket is not read on, and the client feels it."""
 _BASE_COMMANDS: Final = (
     protocol.Subscribe | protocol.Unsubscribe | protocol.Perform | protocol.Whisper | protocol.Auth | protocol.Ping
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Inbound:
-    """A frame as it came, `text` None for a binary one; `arrived` counts from 1 within the connection."""
-
-    text: str | None
-    arrived: int
-
-
 class Consumer:
-    """Carries out what one client asks, one thing at a time."""
+    """Carries out what one client asks, one thing at a time. `newest` counts frames as they arrive, from 1."""
+
+    __slots__ = (
+        "_actions", "_asking", "_authenticate", "_connection", "_hub", "_inbox", "_malformed", "_newest", "_rejected",
+        "_rejections", "_subscriptions", "_whispers", "working",
+    )  # fmt: skip
 
     def __init__(self, connection: Connection, hub: Hub, commands: Commands, authenticate: Authenticate) -> None:
         self._connection = connection
@@ -56,16 +54,32 @@ class Consumer:
         # Identifier -> number of the newest frame that had arrived when it was rejected.
         self._rejected: dict[str, int] = {}
         self._malformed = 0
+        self._inbox: list[tuple[str | None, int]] = []
+        self._newest = 0
+        self.working: asyncio.Task[None] | None = None
         rates = hub.settings.rates
         self._actions, self._asking = Bucket(rates.actions), Bucket(rates.subscriptions)
         self._rejections, self._whispers = Bucket(rates.rejections), Bucket(rates.whispers)
-        self.newest = 0
 
-    async def run(self, inbox: asyncio.Queue[Inbound]) -> None:
-        """Handle frames until cancelled."""
-        while not self._connection.ended.done():
-            await self._handle(await inbox.get())
-        await asyncio.Event().wait()  # whoever runs us sees `ended` and cancels
+    async def hear(self, text: str | None) -> None:
+        """Take a frame in, `None` for a binary one. It is handled in the background; waits when too many wait already."""
+        self._newest += 1
+        self._inbox.append((text, self._newest))
+        if self.working is None:
+            # Only while there is something to do: most sockets are idle, and a task of each would cost them memory.
+            self.working = asyncio.create_task(self._work())
+        elif len(self._inbox) >= _INBOX:
+            await asyncio.wait({self.working})
+
+    async def _work(self) -> None:
+        try:
+            while self._inbox and not self._connection.ended.done():
+                await self._handle(*self._inbox.pop(0))
+        except Exception:  # a channel's mistake must not leave a socket that hears but is not heard
+            log.exception("realtime.command_failed", sid=self._connection.sid)
+            self._send_away("command")
+        finally:
+            self.working = None
 
     async def take_over(self, sid: str) -> list[str] | None:
         """Restore what an earlier socket of the same person was subscribed to; None when there is no such socket."""
@@ -81,18 +95,18 @@ class Consumer:
         """Give back all subscriptions."""
         self._subscriptions.close_all()
 
-    async def _handle(self, inbound: Inbound) -> None:
+    async def _handle(self, text: str | None, arrived: int) -> None:
         if self._connection.identity.expires_at <= datetime.now(UTC):
             self._hub.expire(self._connection)
             return
         try:
-            if inbound.text is None:
+            if text is None:
                 raise FrameError("binary frame")
-            if len(inbound.text) > protocol.MAX_FRAME_BYTES or len(inbound.text.encode()) > protocol.MAX_FRAME_BYTES:
+            if len(text) > protocol.MAX_FRAME_BYTES or len(text.encode()) > protocol.MAX_FRAME_BYTES:
                 self._hub.counters.add(Count.MALFORMED)
                 self._connection.end("invalid_request", reconnect=False, code=MESSAGE_TOO_BIG)
                 return
-            await self._obey(protocol.parse_command(inbound.text), inbound.arrived)
+            await self._obey(protocol.parse_command(text), arrived)
         except FrameError as error:
             self._count_malformed(error)
 
@@ -125,15 +139,7 @@ class Consumer:
             case _:
                 await self._address(command)
 
-    async def _address(
-        self,
-        command: protocol.Perform
-        | protocol.History
-        | protocol.Whisper
-        | protocol.Join
-        | protocol.Leave
-        | protocol.Presence,
-    ) -> None:
+    async def _address(self, command: protocol.Addressed) -> None:
         """Carry out what needs a live subscription."""
         subscription = self._subscriptions.get(command.identifier)
         if subscription is None:
@@ -211,7 +217,7 @@ class Consumer:
         self._hub.counters.add(Count.REJECTED)
         if len(self._rejected) >= _REMEMBERED_REJECTIONS:
             self._rejected.clear()
-        self._rejected[identifier] = self.newest
+        self._rejected[identifier] = self._newest
         self._connection.push(frames.reject(identifier))
         await self._take_turn(self._rejections)
 

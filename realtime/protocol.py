@@ -121,7 +121,9 @@ class Unknown:
     """A well-formed command that we do not have; stock servers stay silent on it."""
 
 
-Command = Subscribe | Unsubscribe | Perform | History | Whisper | Join | Leave | Presence | Auth | Ping | Pong | Unknown
+Addressed = Perform | History | Whisper | Join | Leave | Presence
+"""What needs a live subscription."""
+Command = Subscribe | Unsubscribe | Addressed | Auth | Ping | Pong | Unknown
 _BARE: Final[dict[str, Command]] = {"ping": Ping(), "pong": Pong()}
 _ADDRESSED: Final = frozenset(
     {"subscribe", "unsubscribe", "message", "history", "whisper", "join", "leave", "presence"}

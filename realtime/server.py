@@ -20,7 +20,7 @@ from domain.errors import AuthenticationError, UnavailableError
 from realtime import frames, protocol
 from realtime.commands import Commands
 from realtime.connection import NORMAL_CLOSURE, Connection, Wire
-from realtime.consumer import Consumer, Inbound
+from realtime.consumer import Consumer
 from realtime.counters import Count
 from realtime.errors import FrameError
 from realtime.hub import Hub
@@ -44,33 +44,19 @@ _SECRET_PARAMS: Final = (*_TOKEN_PARAMS, "sid")
 _RESTORE_HEADER: Final = "x-anycable-restore-sid"
 _MAX_SID_CHARS: Final = 64
 _LATER: Final = {429, 503}
-_INBOX: Final = 64
-"""Commands that may wait for the one before; then the socket is not read on, and the client feels it."""
+_COUNTED: Final = {Count.TOO_SLOW, Count.TOKEN_EXPIRED, Count.NO_PONG}
 
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
-    """How a socket came: what it offered and asked for."""
+    """What counts of how a socket came, once it is in: `former_sid` is of the socket that it continues."""
 
-    scope: Scope
-    headers: Mapping[str, str]
-    query: Mapping[str, str]
     address: str
     subprotocol: str | None
-
-    @property
-    def former_sid(self) -> str:
-        """The sid of the socket that this one continues, if it says so."""
-        return (self.query.get("sid") or self.headers.get(_RESTORE_HEADER, ""))[:_MAX_SID_CHARS]
-
-    @property
-    def ping_every_s(self) -> float | None:
-        """How often it wants to be pinged, if it says so."""
-        try:
-            asked = float(self.query.get("pi", ""))
-        except ValueError:
-            return None
-        return asked if isfinite(asked) else None
+    former_sid: str
+    ping_every_s: float | None
+    precision: int
+    wire: Wire | None
 
 
 class CableApp:
@@ -100,12 +86,7 @@ class CableApp:
             await _answer_http(send)
             return
         await receive()  # websocket.connect
-        headers = _headers(scope)
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
-        tokens = _tokens(scope, headers, query)
-        _redact(scope)
-        address = self._address_of(scope)
-        status, subprotocol = self._judge(scope, headers, address)
+        tokens, status, arrival = self._look(scope)
         if status:
             await self._refuse(scope, send, status)
             return
@@ -114,11 +95,30 @@ class CableApp:
                 identity = await self._identify(tokens)
         except AuthenticationError as error:
             self._hub.counters.add(Count.UNAUTHORIZED)
-            await _turn_away(send, subprotocol, "token_expired" if error.expired else "unauthorized")
+            await _turn_away(send, arrival.subprotocol, "token_expired" if error.expired else "unauthorized")
         except (UnavailableError, TimeoutError):
             await self._refuse(scope, send, 503)
         else:
-            await self._admit(_Arrival(scope, headers, query, address, subprotocol), identity, receive, send)
+            del tokens
+            await self._admit(scope, arrival, identity, receive, send)
+
+    def _look(self, scope: Scope) -> tuple[list[str], int, _Arrival]:
+        """Return the tokens offered, the status to refuse with before the upgrade or 0, and the rest that counts."""
+        headers = _headers(scope)
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+        tokens = _tokens(scope, headers, query)
+        _redact(scope)
+        address = self._address_of(scope)
+        status, subprotocol = self._judge(scope, headers, address)
+        arrival = _Arrival(
+            address=address,
+            subprotocol=subprotocol,
+            former_sid=(query.get("sid") or headers.get(_RESTORE_HEADER, ""))[:_MAX_SID_CHARS],
+            ping_every_s=_seconds(query.get("pi", "")),
+            precision=PRECISIONS.get(query.get("ptp", ""), 1),
+            wire=cast("dict[str, Wire]", scope.get("extensions") or {}).get(EXTENSION),
+        )
+        return tokens, status, arrival
 
     def _judge(self, scope: Scope, headers: Mapping[str, str], address: str) -> tuple[int, str | None]:
         """Return the status to refuse with before the upgrade, or 0 and the sub-protocol."""
@@ -132,10 +132,11 @@ class CableApp:
             return 503, None
         return self._hub.admission.refusal(address), subprotocol
 
-    async def _admit(self, arrival: _Arrival, identity: Identity, receive: Receive, send: Send) -> None:
+    async def _admit(self, scope: Scope, arrival: _Arrival, identity: Identity, receive: Receive, send: Send) -> None:
         if not self._hub.admission.admit(arrival.address, identity.user_id):
-            await self._refuse(arrival.scope, send, 429)
+            await self._refuse(scope, send, 429)
             return
+        scope["headers"] = []  # read, and they would stay as long as the socket
         try:
             await self._serve(arrival, identity, receive, send)
         finally:
@@ -165,6 +166,8 @@ class CableApp:
 
     async def _serve(self, arrival: _Arrival, identity: Identity, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.accept", "subprotocol": arrival.subprotocol})
+        if arrival.wire is not None:
+            arrival.wire.settle()
         connection = self._connect(arrival, identity, send)
         consumer = Consumer(connection, self._hub, self._commands, self._authenticate)
         self._hub.enter(connection, arrival.ping_every_s)
@@ -182,7 +185,8 @@ class CableApp:
             self._hub.leave(connection)
         if connection.ended.done():
             reason = connection.ended.result().reason
-            self._count(reason)
+            if reason in _COUNTED:
+                self._hub.counters.add(Count(reason))
             log.info("realtime.disconnected", sid=connection.sid, user_id=str(identity.user_id), reason=reason)
 
     def _connect(self, arrival: _Arrival, identity: Identity, send: Send) -> Connection:
@@ -194,41 +198,45 @@ class CableApp:
             identity,
             send_text,
             self._hub.settings.connection,
-            wire=cast("dict[str, Wire]", arrival.scope.get("extensions") or {}).get(EXTENSION),
+            wire=arrival.wire,
             flusher=self._hub.flusher,
         )
         connection.extended = arrival.subprotocol == protocol.EXTENDED
-        connection.precision = PRECISIONS.get(arrival.query.get("ptp", ""), 1)
+        connection.precision = arrival.precision
         return connection
-
-    def _count(self, reason: str) -> None:
-        if reason in {Count.TOO_SLOW, Count.TOKEN_EXPIRED, Count.NO_PONG}:
-            self._hub.counters.add(Count(reason))
 
 
 async def _converse(connection: Connection, consumer: Consumer, receive: Receive) -> bool:
-    """Run until the client is gone (True) or we end it (False). Raises what the consumer raises."""
-    inbox: asyncio.Queue[Inbound] = asyncio.Queue(_INBOX)
-    tasks = [asyncio.create_task(_read(receive, inbox, consumer)), asyncio.create_task(consumer.run(inbox))]
+    """Read until the client is gone (True) or we end it (False). Raises what the writer raises.
+
+    It is one task, because most sockets are idle: what else may end the reading interrupts it, as a time-out would.
+    """
+    reading = True
+    me = cast("asyncio.Task[object]", asyncio.current_task())
+
+    def interrupt(_done: asyncio.Future[Any]) -> None:
+        if reading:
+            me.cancel()
+
     writer = asyncio.create_task(connection.write()) if connection.needs_writer else None
-    if writer is not None:
-        tasks.append(writer)
+    for ending in (connection.ended, writer):
+        if ending is not None:
+            ending.add_done_callback(interrupt)
     try:
-        await asyncio.wait({*tasks, connection.ended}, return_when=asyncio.FIRST_COMPLETED)
+        while (message := await receive())["type"] == "websocket.receive":
+            await consumer.hear(cast("str | None", message.get("text")))
+    except asyncio.CancelledError:
+        ours = connection.ended.done() or (writer is not None and writer.done())
+        if me.uncancel() or not ours:
+            raise
     finally:
-        await cancel_all(tasks)
-    for task in tasks:
-        error = None if task.cancelled() else task.exception()
-        # A server says that the client is gone by OSError, or by RuntimeError after it closed the socket itself.
-        if error is not None and not (task is writer and isinstance(error, OSError | RuntimeError)):
-            raise error
+        reading = False
+        await cancel_all([writer, consumer.working])
+    error = None if writer is None or writer.cancelled() else writer.exception()
+    # A server says that the client is gone by OSError, or by RuntimeError after it closed the socket itself.
+    if error is not None and not isinstance(error, OSError | RuntimeError):
+        raise error
     return not connection.ended.done()
-
-
-async def _read(receive: Receive, inbox: asyncio.Queue[Inbound], consumer: Consumer) -> None:
-    while (message := await receive())["type"] == "websocket.receive":
-        consumer.newest += 1
-        await inbox.put(Inbound(cast("str | None", message.get("text")), consumer.newest))
 
 
 async def _part(connection: Connection, send: Send) -> None:
@@ -254,6 +262,14 @@ async def _answer_http(send: Send) -> None:
     headers = [(b"upgrade", b"websocket"), (b"connection", b"upgrade"), (b"content-length", b"0")]
     await send({"type": "http.response.start", "status": 426, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        asked = float(text)
+    except ValueError:
+        return None
+    return asked if isfinite(asked) else None
 
 
 def _peer(scope: Scope) -> str:

@@ -43,6 +43,8 @@ class Subscription:
 class Subscriptions:
     """One socket's. Shape: identifier -> subscription."""
 
+    __slots__ = ("_commands", "_connection", "_found", "_hub")
+
     def __init__(self, connection: Connection, hub: Hub, commands: Commands) -> None:
         self._connection = connection
         self._hub = hub

@@ -35,6 +35,10 @@ class TransportWire:
         """Close at once."""
         self._protocol.transport.abort()
 
+    def settle(self) -> None:
+        """Let go of the handshake's request and response, some KB that would stay as long as the socket."""
+        vars(self._protocol).update(request=None, response=None)
+
 
 class CableProtocol(WebSocketsSansIOProtocol):
     """Adds the extension to the scope of each socket, and passes on when its transport is full."""

@@ -36,6 +36,8 @@ class Pipe:
 
     def abort(self) -> None: ...
 
+    def settle(self) -> None: ...
+
 
 async def never(_text: str) -> None:
     raise AssertionError("with a transport of its own, nothing goes by ASGI")
