@@ -169,11 +169,12 @@ class Connection:
             return
         if wire.full and not last:
             return
-        self._progress_at = self._loop.time()
         if len(outbox) == 1:
             wire.write(outbox[0].wire)
             outbox.clear()
             self.size_bytes = 0
+            return
+        self._progress_at = self._loop.time()
         while outbox and (last or not wire.full):
             self._write_some(wire)
 
