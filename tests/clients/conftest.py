@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -43,6 +44,7 @@ class Feed:
     redis: Redis
     streams: list[str]
     sent: dict[str, int] = field(default_factory=dict[str, int])
+    name: str = field(default_factory=lambda: uuid4().hex)
 
     async def run(self, seconds: float) -> None:
         """Publish for so long; what Redis did not take is published again."""
@@ -50,7 +52,7 @@ class Feed:
         for turn in range(int(seconds * 20)):
             stream = self.streams[turn % len(self.streams)]
             number = self.sent.get(stream, 0)
-            await publisher.publish(stream, f"n{number}", json.dumps({"n": number}).encode())
+            await publisher.publish(stream, f"{self.name}-{number}", json.dumps({"n": number}).encode())
             self.sent[stream] = number + 1
             await asyncio.sleep(1 / 20)
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import shutil
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -42,16 +42,27 @@ class Library:
         """What it said of these kinds, about one subscription if told."""
         return [one for one in self.events if one["event"] in kinds and index in {None, one.get("index")}]
 
-    async def until(self, kind: str, count: int = 1, *, index: int | None = None, timeout_s: float = WAIT_S) -> Json:
+    async def until(self, kind: str, count: int = 1, *, index: int | None = None) -> Json:
         """Wait until it has said something so many times; return the last."""
+        await self._wait(lambda: len(self.of(kind, index=index)) >= count, f"{count} {kind}")
+        return self.of(kind, index=index)[count - 1]
+
+    async def until_number(self, number: int, index: int = 0) -> None:
+        """Wait until a number has reached one subscription; see `Feed`."""
+        await self._wait(lambda: number in self.numbers(index), f"number {number}")
+
+    async def until_numbers(self, count: int, index: int = 0) -> None:
+        """Wait until so many numbers have reached one subscription."""
+        await self._wait(lambda: len(self.numbers(index)) >= count, f"{count} numbers")
+
+    async def _wait(self, condition: Callable[[], bool], what: str) -> None:
         try:
-            async with asyncio.timeout(timeout_s):
-                while len(found := self.of(kind, index=index)) < count:
+            async with asyncio.timeout(WAIT_S):
+                while not condition():
                     self.more.clear()
                     await self.more.wait()
         except TimeoutError:
-            raise AssertionError(f"{len(self.of(kind))} of {count} {kind}; last: {self.events[-5:]}") from None
-        return found[count - 1]
+            raise AssertionError(f"no {what}; the last of {len(self.events)}: {self.events[-5:]}") from None
 
     def numbers(self, index: int = 0) -> list[int]:
         """The numbers that reached one subscription; see `Feed`."""

@@ -117,7 +117,7 @@ class TestDrops:
         async with running_library("core-ext", api.url, await api.token(), [api.channel]) as library:
             await library.until("confirmed")
             await asyncio.gather(feed.run(seconds), tear(library, seconds))
-            await library.until("message", feed.sent[api.stream], timeout_s=10)
+            await library.until_number(feed.sent[api.stream] - 1)
             assert library.numbers() == whole(feed, api.stream)
             assert len(library.of("lost")) >= seconds / 2 - 1
             assert all(one["restored"] for one in library.of("connected")[1:])
@@ -129,7 +129,8 @@ class TestDrops:
         async with running_library("core-ext", stage.hubs[0].url, token, [SPARK, TWO]) as library:
             await library.until("confirmed", 2)
             await asyncio.gather(feed.run(seconds), tear(library, seconds))
-            await library.until("message", sum(feed.sent.values()), timeout_s=10)
+            for index, streams in enumerate((feed.streams[:1], feed.streams[1:])):
+                await library.until_numbers(sum(feed.sent[stream] for stream in streams), index)
             assert library.numbers(0) == whole(feed, feed.streams[0])
             for stream in feed.streams[1:]:
                 of_stream = [one for one in library.of("message", index=1) if said(one, "meta")["stream"] == stream]
@@ -158,13 +159,13 @@ class TestRestart:
         async with running_library("core-ext", api.url, await api.token(), [api.channel]) as library:
             await library.until("confirmed")
             publishing = asyncio.create_task(feed.run(6))
-            await library.until("message", 20)
+            await library.until_number(15)
             api.process.send(how)
             await api.process.ended()
             api.process.start()
             await library.until("connected", 2)
             await publishing
-            await library.until("message", feed.sent[api.stream], timeout_s=10)
+            await library.until_number(feed.sent[api.stream] - 1)
             assert library.numbers() == whole(feed, api.stream)
 
 
@@ -174,12 +175,11 @@ class TestFlush:
         async with running_library("core-ext", api.url, await api.token(), [api.channel]) as library:
             await library.until("confirmed")
             await feed.run(0.5)
-            await library.until("message", 10)
+            await library.until_number(9)
             await ask(api.redis, "FLUSHALL")
             await library.tell("drop")
             await feed.run(0.2)
             await library.until("history_not_found")
-            before = len(library.numbers())
             await feed.run(0.5)
-            await library.until("message", before + 10)
+            await library.until_number(feed.sent[api.stream] - 1)
             assert library.numbers()[-10:] == whole(feed, api.stream)[-10:]
