@@ -121,7 +121,17 @@ class MattermostApi:
     def _channels(self, channel: Channel, args: Args, path: dict[str, str]) -> Answer:
         kinds = {"private": "D", "channel": "O"}
         seen = [chat for chat in channel.chats.values() if chat.bot_member]
-        return Answer([{"id": chat.id, "type": kinds.get(chat.kind, "P"), "name": chat.name} for chat in seen])
+        return Answer(
+            [
+                {
+                    "id": chat.id,
+                    "type": kinds.get(chat.kind, "P"),
+                    "name": chat.name,
+                    "last_post_at": max([int(one.at * 1000) for one in channel.messages[chat.id].values()], default=0),
+                }
+                for chat in seen
+            ]
+        )
 
     def _create(self, channel: Channel, args: Args, path: dict[str, str]) -> Answer:
         chat, text = self._chat(channel, args.text("channel_id")), args.text("message") or ""
@@ -192,7 +202,10 @@ class MattermostApi:
         chat = self._chat(channel, path["channel"])
         shown = in_order(channel, [one for one in channel.messages[chat.id].values() if not one.deleted])
         size, number, after = args.number("per_page") or 60, args.number("page") or 0, args.text("after")
-        if after:
+        since = args.number("since")
+        if since is not None:
+            page = [one for one in shown if int(one.at * 1000) >= since][::-1]
+        elif after:
             positions = [index for index, one in enumerate(shown) if one.id == after]
             rest = shown[positions[0] + 1 :] if positions else []
             page = rest[number * size : (number + 1) * size][::-1]

@@ -28,6 +28,7 @@ from simulator.discord import DiscordApi
 from simulator.discord_gateway import DiscordGateway
 from simulator.faults import Faults
 from simulator.mattermost import MattermostApi
+from simulator.mattermost_socket import MattermostSocket
 from simulator.model import ModelApi
 from simulator.protocol import AbortableProtocol
 from simulator.slack import SlackApi
@@ -60,6 +61,7 @@ async def _lifespan(app: Starlette, state_file: Path | None) -> AsyncGenerator[N
         *_platform_routes(telegram, SlackApi(world, faults, courier), model),
         *_whatsapp_routes(WhatsAppApi(world, faults, courier)),
         WebSocketRoute("/discord/gateway/{channel}/", DiscordGateway(world).endpoint),
+        WebSocketRoute("/api/v4/websocket", MattermostSocket(world).endpoint),
         *_discord_routes(DiscordApi(world, faults, courier)),
         *_mattermost_routes(MattermostApi(world, faults, courier)),
         *_control_routes(control, Reads(world, faults, control.batches)),

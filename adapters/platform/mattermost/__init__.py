@@ -37,6 +37,7 @@ from adapters.base import (
 from adapters.http import Answer, Call, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.commonmark import COMMONMARK
+from adapters.platform.mattermost.connector import MattermostSocket
 from adapters.platform.mattermost.errors import ROOT_REFUSED, result_of
 from adapters.platform.mattermost.item import NONCE
 from adapters.platform.mattermost.parsing import parse_body
@@ -46,6 +47,8 @@ from adapters.registry import Outside, register
 from domain.channel import Platform
 from domain.errors import InvalidInputError, UnavailableError
 from domain.message import Attachment, ReplyAddress
+
+__all__ = ["Mattermost", "MattermostSocket"]
 
 _PAGE: Final = 200
 _PAGES: Final = 5

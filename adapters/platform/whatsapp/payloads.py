@@ -181,7 +181,7 @@ class Revoke(Foreign):
 class Message(Content):
     """One inbound message. `from` may be missing: people can hide their number behind `from_user_id`."""
 
-    id: str
+    id: str = Field(min_length=1)
     from_: str | None = Field(default=None, alias="from")
     from_user_id: str | None = None
     to: str | None = None
