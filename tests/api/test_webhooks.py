@@ -1,91 +1,88 @@
-"""A webhook in a process that has seen the channel before: what it remembers is never trusted alone."""
+"""Webhooks that want more than an acknowledgement: handshakes by GET and POST, answers beside stored items."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import hmac
+import json
+import time
+from typing import Any
 
 import httpx2
-import pytest
-from fastapi import FastAPI
-from sqlalchemy import text
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from db.session import Database
-from tests.api.conftest import Login, Person, client_of
+from tests.api.conftest import Login, Person
 
-
-@dataclass
-class Hook:
-    """Sends messages to a channel's webhook with one secret."""
-
-    client: httpx2.AsyncClient
-    person: Person
-    number: int = 0
-
-    async def send(self, secret: str = "s3cret") -> int:
-        """Send a message that was never sent before; return the status."""
-        self.number += 1
-        update = {
-            "update_id": self.number,
-            "message": {
-                "message_id": self.number,
-                "date": 1_764_000_000,
-                "chat": {"id": 5, "type": "private"},
-                "from": {"id": 5, "is_bot": False, "first_name": "Alice"},
-                "text": f"message {self.number}",
-            },
-        }
-        answer = await self.client.post(
-            f"/api/v1/chat/webhooks/{self.person.tenant.webhook_token}",
-            json=update,
-            headers={"X-Telegram-Bot-Api-Secret-Token": secret},
-        )
-        return answer.status_code
-
-    async def stored(self, database: Database) -> int:
-        """Return how many messages there are."""
-        async with database.account(self.person.tenant.account_id) as conn:
-            return (await conn.execute(text("SELECT count(*) FROM chat_messages"))).scalar_one()
+KEY = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"an application").digest())
+PUBLIC = KEY.public_key().public_bytes_raw().hex()
+WHATSAPP = {"access_token": "EAA", "app_secret": "secret", "phone_number_id": "1", "verify_token": "mine"}
+COMMAND = {
+    "id": "1456000000000000009",
+    "application_id": "1",
+    "type": 2,
+    "token": "t",
+    "channel_id": "77",
+    "user": {"id": "88", "username": "alice"},
+    "data": {"name": "ask", "type": 1, "options": [{"name": "question", "type": 3, "value": "open today?"}]},
+}
 
 
-@pytest.fixture
-async def hook(app: FastAPI, login: Login) -> Hook:
-    known = Hook(client_of(app), await login())
-    assert await known.send() == 200
-    return known
+async def channel(person: Person, platform: str, credentials: dict[str, str]) -> dict[str, Any]:
+    body = {"channel": {"name": platform, "platform": platform, "credentials": credentials}}
+    answer = await person.post("/chat/channels", body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["data"]["channel"]
 
 
-def channel_path(person: Person) -> str:
-    return f"/chat/channels/{person.tenant.channel_id}"
+async def send(person: Person, url: str, body: dict[str, Any], *, wrong: bool = False) -> httpx2.Response:
+    content, timestamp = json.dumps(body).encode(), str(int(time.time()))
+    signature = KEY.sign(timestamp.encode() + content + (b"x" if wrong else b"")).hex()
+    headers = {"X-Signature-Ed25519": signature, "X-Signature-Timestamp": timestamp}
+    return await person.client.post(url, content=content, headers=headers)
 
 
-class TestRememberedChannel:
-    async def test_takes_more_messages(self, hook: Hook, database: Database) -> None:
-        assert [await hook.send() for _ in range(3)] == [200, 200, 200]
-        assert await hook.stored(database) == 4
+class TestHandshake:
+    async def test_by_get(self, login: Login) -> None:
+        person = await login()
+        url = (await channel(person, "whatsapp", WHATSAPP))["webhook_url"]
+        query = {"hub.mode": "subscribe", "hub.verify_token": "mine", "hub.challenge": "4711"}
+        answer = await person.client.get(url, params=query)
+        assert (answer.status_code, answer.text) == (200, "4711")
+        assert answer.headers["content-type"].startswith("text/plain")
+        refused = await person.client.get(url, params=query | {"hub.verify_token": "theirs"})
+        assert (refused.status_code, "4711" in refused.text) == (401, False)
 
-    async def test_a_rotated_secret_counts_at_once(self, hook: Hook, database: Database) -> None:
-        path = f"/api/v1{channel_path(hook.person)}"
-        changed = await hook.person.client.patch(path, json={"channel": {"credentials": {"webhook_secret": "another"}}})
-        assert changed.status_code == 200
-        # The old secret still fits what is remembered: the database says that it is old.
-        assert await hook.send("s3cret") == 401
-        assert await hook.send("another") == 200
-        assert await hook.stored(database) == 2
+    async def test_by_post(self, login: Login) -> None:
+        person = await login()
+        url = (await channel(person, "discord", {"bot_token": "x", "public_key": PUBLIC}))["webhook_url"]
+        ping = {"id": "1", "application_id": "1", "type": 1, "token": "t", "version": 1}
+        answer = await send(person, url, ping)
+        assert (answer.status_code, answer.json()) == (200, {"type": 1})
+        assert (await send(person, url, ping, wrong=True)).status_code == 401
 
-    async def test_a_secret_that_is_newer_than_what_is_remembered_is_accepted(
-        self, hook: Hook, database: Database
-    ) -> None:
-        path = f"/api/v1{channel_path(hook.person)}"
-        await hook.person.client.patch(path, json={"channel": {"credentials": {"webhook_secret": "another"}}})
-        assert await hook.send("another") == 200
-        assert await hook.stored(database) == 2
 
-    async def test_a_wrong_secret_is_refused(self, hook: Hook, database: Database) -> None:
-        assert await hook.send("wrong") == 401
-        assert await hook.stored(database) == 1
+class TestAnswers:
+    async def test_come_once_the_item_is_stored_and_again_for_a_repeat(self, login: Login) -> None:
+        person = await login()
+        made = await channel(person, "discord", {"bot_token": "x", "public_key": PUBLIC})
+        answers = [await send(person, made["webhook_url"], COMMAND) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [200, 200]
+        assert all(answer.headers["content-type"] == "application/json" for answer in answers)
+        assert {answer.json()["data"]["content"] for answer in answers} == {"> open today?"}
+        listed = (await person.get("/chat/sessions", channel_id=made["id"])).json()["data"]["items"]
+        assert len(listed) == 1
+        session = listed[0]["id"]
+        messages = (await person.get(f"/chat/sessions/{session}/messages")).json()["data"]["items"]
+        assert [message["content"] for message in messages] == ["open today?"]
 
-    async def test_a_rotated_address_is_gone_at_once(self, hook: Hook, database: Database) -> None:
-        rotated = await hook.person.post(f"{channel_path(hook.person)}/regenerate_token")
-        assert rotated.status_code == 200
-        assert await hook.send() == 404
-        assert await hook.stored(database) == 1
+
+class TestSize:
+    async def test_a_large_batch_is_taken_where_the_platform_sends_such(self, login: Login) -> None:
+        person = await login()
+        url = (await channel(person, "whatsapp", WHATSAPP))["webhook_url"]
+        body = json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "x" * (2 << 20)}]}).encode()
+        proof = hmac.new(b"secret", body, hashlib.sha256).hexdigest()
+        answer = await person.client.post(url, content=body, headers={"X-Hub-Signature-256": f"sha256={proof}"})
+        assert answer.status_code == 200
+        larger = await person.client.post(url, content=body * 3)
+        assert larger.status_code == 413
