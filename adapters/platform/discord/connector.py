@@ -31,6 +31,10 @@ from adapters.registry import Outside
 from domain.errors import PayloadError
 from domain.message import InboundEvent
 
+_DICE: Final = random.Random()
+"""Our own: the module's is shared with whoever seeds it, property tests among them."""
+
+
 _DISPATCH, _HEARTBEAT, _IDENTIFY, _RESUME, _RECONNECT, _INVALID, _HELLO, _ACK = 0, 1, 2, 6, 7, 9, 10, 11
 _INTENTS: Final = (1 << 0) | (1 << 9) | (1 << 10) | (1 << 12) | (1 << 13) | (1 << 15)
 """Servers, messages and reactions there and in direct chats, and the privileged right to read messages."""
@@ -197,7 +201,7 @@ class DiscordGateway:
         elif op == _RECONNECT:
             raise _ReconnectError
         elif op == _INVALID:
-            wait_s = random.uniform(1, 5) * self._backoff.first_s
+            wait_s = _DICE.uniform(1, 5) * self._backoff.first_s
             raise _ReconnectError(fresh=frame.get("d") is not True, wait_s=wait_s)
 
     async def _missed(self, channel: ChannelContext, session: _Session) -> AsyncIterator[Heard]:
@@ -239,7 +243,7 @@ class _Pulse:
     acked: bool = True
 
     async def beat(self) -> None:
-        await asyncio.sleep(self.interval_s * random.random())
+        await asyncio.sleep(self.interval_s * _DICE.random())
         while self.acked:
             await self.send()
             await asyncio.sleep(self.interval_s)
