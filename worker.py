@@ -24,6 +24,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities import logs
 from activities.agent import AgentActivities
+from activities.approvals import ApprovalActivities
 from activities.channels import ChannelDesk
 from activities.delivery import DeliveryActivities
 from activities.dispatch import Dispatcher
@@ -70,6 +71,7 @@ class Desk:
     dispatcher: Dispatcher
     sessions: SessionActivities
     agent: AgentActivities
+    approvals: ApprovalActivities
     messages: MessageActivities
     delivery: DeliveryActivities
 
@@ -82,6 +84,7 @@ class Desk:
             self.sessions.supersede_turn,
             self.agent.request_model,
             self.agent.run_tool,
+            self.approvals.ask_approval,
             self.messages.record_outbound,
             self.delivery.deliver,
         ]
@@ -111,13 +114,15 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
     replies = Replies(db, platforms, dispatcher)
     failpoints, claims = Failpoints(settings.failpoint), Claims(settings.claim_s)
     delivery = DeliveryActivities(db, channels, SendLimiter(redis), dispatcher, failpoints, claims)
+    approvals = ApprovalActivities(db, dispatcher)
     return Desk(
         db=db,
         redis=redis,
         http=http,
         dispatcher=dispatcher,
         sessions=SessionActivities(db, dispatcher, queues, history_cap=settings.history_cap),
-        agent=AgentActivities(db, models, publisher, replies, delivery),
+        agent=AgentActivities(db, models, publisher, replies, delivery, approvals),
+        approvals=approvals,
         messages=MessageActivities(db, replies),
         delivery=delivery,
     )

@@ -16,10 +16,11 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.approvals import ApprovalActivities
 from activities.delivery import DeliveryActivities
 from activities.heartbeat import heartbeating
 from activities.replies import Replies
-from activities.tools import TOOLS, ToolContext, run_tool, tool_specs
+from activities.tools import TOOLS, ToolContext, ToolResult, needs_approval, run_tool, tool_specs
 from adapters.base import AgentModel
 from db import turns
 from db.outbound import reply_public_id
@@ -105,7 +106,10 @@ def _step_result(step: StepRow, limits: TurnLimits) -> ModelStepResult:
     calls = step.response.get("tool_calls", [])
     return ModelStepResult(
         outcome="tools" if calls else "final",
-        tools=[ToolRef(step.step, index, call["name"]) for index, call in enumerate(calls)],
+        tools=[
+            ToolRef(step.step, index, call["name"], needs_approval(call["name"], limits.approve_tools))
+            for index, call in enumerate(calls)
+        ],
         tokens=step.input_tokens + step.output_tokens,
         max_model_requests=limits.max_model_requests,
         max_tokens=limits.max_tokens,
@@ -129,6 +133,7 @@ def _limits(opened: OpenTurn) -> TurnLimits:
     return TurnLimits(
         max_model_requests=int(settings.get("max_model_requests", 8)),
         max_tokens=int(settings.get("max_tokens", 32_000)),
+        approve_tools=frozenset(settings.get("approve_tools") or ()),
     )
 
 
@@ -145,6 +150,7 @@ class AgentActivities:
     publisher: Publisher
     replies: Replies
     delivery: DeliveryActivities
+    approvals: ApprovalActivities
 
     @activity.defn
     async def request_model(self, step: ModelStepInput) -> ModelStepResult:
@@ -242,8 +248,12 @@ class AgentActivities:
             return ToolStepResult(terminal=bool(stored.response.get("terminal")))
         source = next(one for one in steps if one.step == step.call.step)
         call = source.response["tool_calls"][step.call.index]
-        context = ToolContext(self.db, account_id, UUID(step.turn.ref.session_id))
-        result = await run_tool(context, call["name"], call["arguments"])
+        refused = await self.approvals.refused(step) if step.call.needs_approval else None
+        if refused is None:
+            context = ToolContext(self.db, account_id, UUID(step.turn.ref.session_id))
+            result = await run_tool(context, call["name"], call["arguments"])
+        else:
+            result = ToolResult(refused)
         row = StepRow(
             step.step,
             "tool",

@@ -18,8 +18,10 @@ import orjson
 import structlog
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.service import RPCError, RPCStatusCode
 
 from db import outbox
+from db.approvals import APPROVAL_RESOLVED
 from db.outbox import Aggregate, OutboxRow
 from db.session import Database
 from domain.errors import UnavailableError
@@ -69,6 +71,16 @@ def _signal_argument(name: str, rows: Sequence[OutboxRow]) -> object:
     if name == "deliver_recorded":
         return [Recorded(data["message_id"], data["generation"], trace) for data, trace in told]
     return max(int(data["version"]) for data, _ in told)
+
+
+async def _tell_turns(client: Client, rows: Sequence[OutboxRow]) -> None:
+    """Tell turns which of their tool calls were decided. One that has ended needs to know nothing."""
+    for data in (orjson.loads(row.data) for row in rows):
+        try:
+            await client.get_workflow_handle(data["workflow_id"]).signal(APPROVAL_RESOLVED, [data["step"]])
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
 
 
 class Dispatcher:
@@ -182,6 +194,9 @@ class Dispatcher:
         for name, group in groupby(rows, key=attrgetter("name")):
             same = list(group)
             data = orjson.loads(same[0].data)
+            if name == APPROVAL_RESOLVED:
+                await _tell_turns(client, same)
+                continue
             ref = SessionRef(str(aggregate.account_id), data["session_id"], data["channel_id"], data["platform"])
             await client.start_workflow(
                 SESSION_WORKFLOW,

@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities.dispatch import Dispatcher
 from activities.queues import TaskQueues
-from db import sessions, turns
+from db import approvals, sessions, turns
 from db.session import Database
 from domain.work import SessionPlan, SessionRef, TurnInput
 
@@ -70,3 +70,8 @@ class SessionActivities:
         """Mark an interrupted turn: its steps stay readable, its reply is never recorded."""
         async with self.db.account(UUID(turn.ref.account_id)) as conn:
             await turns.finish(conn, UUID(turn.turn_id), "superseded", "a newer message interrupted it")
+            aggregate = await approvals.cancel_all(
+                conn, UUID(turn.ref.session_id), "a newer message interrupted the turn"
+            )
+        if aggregate is not None:
+            self.dispatcher.notify(aggregate)

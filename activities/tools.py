@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -112,6 +112,8 @@ class Tool:
     description: str
     arguments: type[_Arguments]
     run: Callable[..., Awaitable[ToolResult]]
+    risky: bool = False
+    """It does what cannot be taken back: it runs only with a person's word, whatever the agent's settings say."""
 
 
 TOOLS: Final[dict[str, Tool]] = {
@@ -121,6 +123,12 @@ TOOLS: Final[dict[str, Tool]] = {
         "Hand the conversation to a human colleague. Ends your turn.", TransferArguments, _transfer
     ),
 }
+
+
+def needs_approval(name: str, approve: Collection[str]) -> bool:
+    """Return whether a call of a tool waits for a person's word. `approve`: the agent's own `approve_tools`."""
+    tool = TOOLS.get(name)
+    return tool is not None and (tool.risky or name in approve)
 
 
 def tool_specs(names: Iterable[str]) -> list[ToolSpec]:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from activities import logs
 from api import (
     agents,
+    approvals,
     auth,
     blacklists,
     budgets,
@@ -44,6 +45,7 @@ ROUTERS = (
     blacklists.router,
     conversations.router,
     agents.router,
+    approvals.router,
     budgets.router,
     traces.router,
     operations.router,

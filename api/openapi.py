@@ -32,6 +32,7 @@ TAGS: Final = [
     {"name": "blacklists", "description": "Who may not write to us."},
     {"name": "conversations", "description": "The agents' side of a session."},
     {"name": "agents", "description": "The AI agents that answer."},
+    {"name": "approvals", "description": "Tool calls of agents that wait for a person's word."},
     {"name": "budgets", "description": "What the agents may spend, in tokens: set, watch, lift."},
     {"name": "webhooks", "description": "Where platforms send what people write; proven by their signatures."},
     {"name": "operations", "description": "One message's story, and what needs a person."},

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import outbox, parts
+from db import approvals, outbox, parts
 from db.outbox import Aggregate
 from db.rows import SESSION_COLUMNS, mapping, session_view
 from domain.errors import ConflictError, NotFoundError
@@ -116,6 +116,10 @@ async def apply(conn: AsyncConnection, command: Command) -> Changed:
     rows.append(_changed_signal(view))
     aggregate = outbox.session_aggregate(row.account_id, view.id)
     await outbox.write(conn, aggregate, view.version, rows, "")
+    if command.owner is Owner.HUMAN or command.status is not None:
+        await approvals.cancel_all(
+            conn, view.id, "a person took the session" if command.owner else f"session {view.status}"
+        )
     claimed = [(one.message_id, one.part_no) for one in await conn.execute(_CLAIMED, {"id": view.id})]
     return Changed(view, aggregate, claimed)
 

@@ -25,6 +25,16 @@ class TurnStatus(StrEnum):
     SKIPPED = "skipped"
 
 
+class ApprovalStatus(StrEnum):
+    """Where a tool call stands that may only run with a person's word; everything but `pending` is final."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
 @dataclass(frozen=True, slots=True)
 class ToolCall:
     """A model's wish to run a tool; `arguments` is JSON text as the model wrote it."""
@@ -85,8 +95,9 @@ ModelEvent = TextDelta | ToolCall | Usage
 
 @dataclass(frozen=True, slots=True)
 class TurnLimits:
-    """Caps of one turn; reaching one ends it with a visible reason."""
+    """Caps of one turn; reaching one ends it with a visible reason. `approve_tools`: run only with a person's word."""
 
     max_model_requests: int = 8
     max_tokens: int = 32_000
     max_wall_s: int = 600
+    approve_tools: frozenset[str] = frozenset()

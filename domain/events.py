@@ -12,7 +12,13 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.views import ChannelSummaryView, ConversationMessageView, MessageView, SessionView
+from domain.approval import ToolApprovalView
+from domain.views import (
+    ChannelSummaryView,
+    ConversationMessageView,
+    MessageView,
+    SessionView,
+)
 
 
 def conversation_stream(conversation_id: str) -> str:
@@ -132,6 +138,27 @@ class SessionUpdated(Event):
         return [session_stream(self.session.id), channel_stream(self.session.channel_id)]
 
 
+class _ApprovalEvent(Event):
+    session_id: UUID
+    channel_id: UUID
+    approval: ToolApprovalView
+
+    def streams(self) -> list[str]:
+        return [session_stream(self.session_id), channel_stream(self.channel_id)]
+
+
+class ToolApprovalRequired(_ApprovalEvent):
+    """An agent wants to run a tool that needs a person's word; its turn waits."""
+
+    type: Literal["tool_approval_required"] = "tool_approval_required"
+
+
+class ToolApprovalResolved(_ApprovalEvent):
+    """A tool call was approved, rejected, expired, or cancelled with its turn; the view is whole."""
+
+    type: Literal["tool_approval_resolved"] = "tool_approval_resolved"
+
+
 class ChannelStatusChange(Event):
     """A channel was created, connected, disconnected, or broke."""
 
@@ -166,6 +193,8 @@ CATALOGUE: tuple[type[Event], ...] = (
     ChatMessageCreated,
     ChatMessageStatus,
     SessionUpdated,
+    ToolApprovalRequired,
+    ToolApprovalResolved,
     ChannelStatusChange,
     WebhookQuarantined,
 )

@@ -19,6 +19,7 @@ class Permission(StrEnum):
     SESSIONS_REPLY = "chat.sessions.reply"
     SESSIONS_MANAGE = "chat.sessions.manage"
     CONVERSATIONS_READ = "ai.conversations.read"
+    APPROVALS_RESOLVE = "ai.approvals.resolve"
     BUDGETS_READ = "ai.budgets.read"
     BUDGETS_MANAGE = "ai.budgets.manage"
     OPERATIONS_READ = "operations.read"
@@ -40,6 +41,7 @@ _OPERATOR: Final = _VIEWER | {
     Permission.SESSIONS_MANAGE,
     Permission.OPERATIONS_READ,
     Permission.BUDGETS_READ,
+    Permission.APPROVALS_RESOLVE,
 }
 _ALL: Final = frozenset(Permission)
 

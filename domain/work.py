@@ -153,11 +153,12 @@ class ModelStepInput:
 
 @dataclass(frozen=True)
 class ToolRef:
-    """A tool call of a stored model step, by position."""
+    """A tool call of a stored model step, by position. `needs_approval`: it runs only with a person's word."""
 
     step: int
     index: int
     name: str
+    needs_approval: bool = False
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,13 @@ class ToolStepInput:
     turn: TurnInput
     step: int
     call: ToolRef
+
+
+@dataclass(frozen=True)
+class ApprovalAsked:
+    """How long a tool call's approval is waited for; 0 when it is resolved already."""
+
+    wait_s: float
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,11 @@ from domain.work import (
     response_workflow_id,
 )
 from workflows import policies
+from workflows.approvals import Approvals
 from workflows.attributes import search_attributes
 from workflows.delivery import OutboundDeliveryWorkflow, attempt_delivery
 from workflows.inbox import Inbox
-from workflows.response import AgentResponseWorkflow
+from workflows.response import AgentResponseWorkflow, forward
 from workflows.turn import recording, run_turn, turn_for
 
 with workflow.unsafe.imports_passed_through():
@@ -50,6 +51,7 @@ class ChatSessionWorkflow:
         self._inbox = Inbox(state)
         self._last_activity = workflow.time()
         self._closed = False
+        self._approvals = Approvals()
         self._doing = "Nothing answered in this run yet"
 
     @workflow.signal
@@ -79,6 +81,11 @@ class ChatSessionWorkflow:
         if self._state.open_delivery == workflow_id:
             self._state.open_delivery = None
             self._describe()
+
+    @workflow.signal
+    def approval_resolved(self, steps: list[int]) -> None:
+        """A person decided about tool calls of a turn that runs here."""
+        self._approvals.resolve(steps)
 
     @workflow.query
     def state(self) -> SessionState:
@@ -165,6 +172,7 @@ class ChatSessionWorkflow:
                 task_queue=plan.turns_queue,
                 settling=self._inbox.settling(batch, []),
                 deliver=self._state.open_delivery is None and plan.delivery_queue == plan.turns_queue,
+                approvals=self._approvals,
             )
         running = asyncio.create_task(self._host(turn))
         if plan.busy_mode == "interrupt":
@@ -179,7 +187,8 @@ class ChatSessionWorkflow:
         plan = self._inbox.plan
         steers = plan.busy_mode == "steer"
         if plan.inline_turns:
-            return await run_turn(turn, self._inbox.take_steering if steers else list, task_queue=plan.turns_queue)
+            steering = self._inbox.take_steering if steers else list
+            return await run_turn(turn, steering, task_queue=plan.turns_queue, approvals=self._approvals)
         child = await workflow.start_child_workflow(
             AgentResponseWorkflow.run,
             args=[turn, plan.turns_queue],
@@ -190,20 +199,11 @@ class ChatSessionWorkflow:
         )
         if not steers:
             return await child
-        forwarded = asyncio.create_task(self._forward(child))
+        forwarded = asyncio.create_task(forward(child, self._state))
         try:
             return await child
         finally:
             forwarded.cancel()
-
-    async def _forward(self, child: workflow.ChildWorkflowHandle[AgentResponseWorkflow, TurnOutcome]) -> None:
-        told: set[str] = set()
-        while True:
-            await workflow.wait_condition(lambda: any(a.message_id not in told for a in self._state.pending))
-            for arrival in [a for a in self._state.pending if a.message_id not in told]:
-                told.add(arrival.message_id)
-                # It stays pending until the turn says that it took it: nothing is lost when the turn ends first.
-                await child.signal(AgentResponseWorkflow.steer, arrival.message_id)
 
     async def _supersede(self, turn: TurnInput) -> None:
         await workflow.execute_local_activity_method(

@@ -22,10 +22,12 @@ from domain.work import (
     SessionRef,
     Settling,
     ToolStepInput,
+    ToolStepResult,
     TurnInput,
     TurnOutcome,
 )
 from workflows import policies
+from workflows.approvals import Approvals
 
 with workflow.unsafe.imports_passed_through():
     from activities.agent import AgentActivities
@@ -70,6 +72,7 @@ async def run_turn(
     task_queue: str | None = None,
     settling: Settling | None = None,
     deliver: bool = False,
+    approvals: Approvals | None = None,
 ) -> TurnOutcome:
     """Run a turn to its end. Never raises but for cancellation: a failure is an outcome with a reason.
 
@@ -77,7 +80,7 @@ async def run_turn(
     `deliver`: and its first attempt is made there.
     """
     steered: list[str] = []
-    requests = Requests(turn, task_queue, settling, deliver=deliver)
+    requests = Requests(turn, task_queue, settling, deliver, approvals or Approvals())
     try:
         outcome = await _steps(requests, steering, steered)
     except ActivityError as error:
@@ -95,10 +98,10 @@ class Requests:
     task_queue: str | None
     settling: Settling | None
     deliver: bool
+    approvals: Approvals
 
 
 async def _steps(given: Requests, steering: Steering, steered: list[str]) -> TurnOutcome:
-    turn, task_queue = given.turn, given.task_queue
     deadline = workflow.now() + WALL_LIMIT
     step, requests, tokens = 1, 0, 0
     while True:
@@ -116,15 +119,11 @@ async def _steps(given: Requests, steering: Steering, steered: list[str]) -> Tur
             return TurnOutcome(failure="The turn took longer than 10 minutes")
         for call in result.tools:
             step += 1
-            answer = await workflow.execute_activity_method(
-                AgentActivities.run_tool,
-                ToolStepInput(turn, step, call),
-                task_queue=task_queue,
-                start_to_close_timeout=policies.TOOL_TIMEOUT,
-                retry_policy=policies.TOOL_RETRY,
-                summary=f"{turn.label} tool {call.name}",
-            )
-            if answer.terminal:
+            wanted = ToolStepInput(given.turn, step, call)
+            if call.needs_approval:
+                # A person may take longer than a turn: the time that they take is not the turn's.
+                deadline += await given.approvals.wait(wanted, given.task_queue)
+            if (await _run_tool(given, wanted)).terminal:
                 return TurnOutcome(final_step=step)
         step += 1
 
@@ -138,6 +137,17 @@ def _ended(result: ModelStepResult, step: int) -> TurnOutcome | None:
     if result.outcome == "final":
         return TurnOutcome(final_step=step, reply=result.reply, delivery=result.delivery)
     return None
+
+
+async def _run_tool(given: Requests, step: ToolStepInput) -> ToolStepResult:
+    return await workflow.execute_activity_method(
+        AgentActivities.run_tool,
+        step,
+        task_queue=given.task_queue,
+        start_to_close_timeout=policies.TOOL_TIMEOUT,
+        retry_policy=policies.TOOL_RETRY,
+        summary=f"{given.turn.label} tool {step.call.name}",
+    )
 
 
 async def _request_model(given: Requests, step: int, steered: list[str]) -> ModelStepResult:

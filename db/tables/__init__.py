@@ -17,6 +17,7 @@ from db.tables.conversations import (
     ai_conversations,
     ai_messages,
     budget_reservations,
+    tool_approvals,
     turn_steps,
     turns,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "outbox",
     "revoked_tokens",
     "service_tokens",
+    "tool_approvals",
     "turn_steps",
     "turns",
     "users",

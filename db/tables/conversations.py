@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    DateTime,
     Index,
     Integer,
     Numeric,
@@ -22,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from db.tables.base import account, json_column, metadata, moment, one_of, owned, status_column, tenant_key, uuid_key
-from domain.agent import TurnStatus
+from domain.agent import ApprovalStatus, TurnStatus
 from domain.budget import BudgetPeriod
 
 ai_agents = Table(
@@ -172,4 +173,30 @@ budget_reservations = Table(
     moment("created_at", required=True),
     owned("turn_id", "turns"),
     Index("ix_budget_reservations_age", "created_at"),
+)
+
+tool_approvals = Table(
+    "tool_approvals",
+    metadata,
+    uuid_key(),
+    account(),
+    Column("turn_id", Uuid, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("session_id", Uuid, nullable=False),
+    Column("workflow_id", Text, nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("arguments", Text, nullable=False),
+    status_column("status", "pending"),
+    Column("reason", Text),
+    Column("resolved_by", Uuid),
+    moment("requested_at", required=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    moment("resolved_at"),
+    one_of("status", ApprovalStatus),
+    CheckConstraint("(status = 'pending') = (resolved_at IS NULL)", name="resolved"),
+    UniqueConstraint("turn_id", "step"),
+    tenant_key(),
+    owned("turn_id", "turns"),
+    owned("session_id", "chat_sessions"),
+    Index("ix_tool_approvals_pending", "session_id", postgresql_where=text("status = 'pending'")),
 )

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from sqlalchemy import text
 
 from api.app import ROUTERS
 from api.deps import api_routes, declared
+from api.services import Services
+from db import approvals
+from db.approvals import Question
 from domain.permissions import ROLE_PERMISSIONS, Role
 from tests.api.conftest import Login, Person
 
@@ -69,6 +74,7 @@ class TestTenants:
             "conversation_id": conversation_id,
             "blacklist_id": await block(theirs),
             "budget_id": await cap(theirs),
+            "approval_id": await ask(app, theirs, session_id, conversation_id),
             "trace_id": await trace_of(theirs, session_id, message_id),
         }
         checked = 0
@@ -109,6 +115,24 @@ async def cap(person: Person) -> str:
     fields = {"agent_id": str(person.tenant.agent_id), "period": "total", "cap_tokens": 1000}
     answer = await person.client.put("/api/v1/ai/budgets", json={"budget": fields})
     return answer.json()["data"]["budget"]["id"]
+
+
+async def ask(app: FastAPI, person: Person, session_id: UUID, conversation_id: UUID) -> str:
+    """Let an agent ask to run a tool in a session; returns the approval's id."""
+    turn_id, account_id = uuid4(), person.tenant.account_id
+    services: Services = app.state.services
+    async with services.db.account(account_id) as conn:
+        await conn.execute(
+            text(
+                "INSERT INTO turns (id, account_id, conversation_id, session_id, message_ids, trace_id)"
+                " VALUES (:id, app_account(), :conversation_id, :session_id, '{}', 'trace')"
+            ),
+            {"id": turn_id, "conversation_id": conversation_id, "session_id": session_id},
+        )
+        question = Question(turn_id, 2, "calculate", "{}", "response:none", timedelta(minutes=5))
+        await approvals.ask(conn, question)
+    found = await person.get("/ai/approvals", session_id=session_id)
+    return found.json()["data"]["items"][0]["id"]
 
 
 async def trace_of(person: Person, session_id: UUID, message_id: UUID) -> str:

@@ -13,11 +13,11 @@ from api.deps import PUBLIC, declared
 from tests.adapters.support import FakeServer
 from tests.api.conftest import Login
 from tests.api.test_channels import bot
-from tests.api.test_isolation import block, call, calls, cap, talk, trace_of
+from tests.api.test_isolation import ask, block, call, calls, cap, talk, trace_of
 from tests.api.test_sessions import agent_reply
 
 UNENVELOPED = {"health_alive_get", "health_ready_get", "health_health_get"}
-REFUSED_HERE = {"logout", "assign", "connect", "channels", "{channel_id}"}
+REFUSED_HERE = {"logout", "assign", "connect", "channels", "{channel_id}", "reject"}
 """Last steps of paths that refuse the walk's plain bodies for good reasons; they have tests of their own."""
 
 
@@ -67,12 +67,15 @@ class TestTruth:
             "conversation_id": conversation_id,
             "blacklist_id": await block(person),
             "budget_id": await cap(person),
+            "approval_id": await ask(app, person, session_id, conversation_id),
             "trace_id": await trace_of(person, session_id, message_id),
         }
         server.will(bot())
         fitted: set[str] = set()
-        # Readers first, then changes; blocking ends all others.
-        for method, route in sorted(calls(), key=lambda one: (one[1].name == "block", one[0])):
+        # Readers first, then changes; a take-over cancels approvals, blocking ends all others.
+        for method, route in sorted(
+            calls(), key=lambda one: (one[1].name == "block", one[0], one[1].name != "approve")
+        ):
             if declared(route) is None or route.name == "logout":
                 continue
             answer = await call(person.client, method, route, own)
