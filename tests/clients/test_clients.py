@@ -118,7 +118,9 @@ class TestDrops:
             await library.until("confirmed")
             await asyncio.gather(feed.run(seconds), tear(library, seconds))
             await library.until_number(feed.sent[api.stream] - 1)
-            assert library.numbers() == whole(feed, api.stream)
+            # What an earlier feed sent may still be in the api's memory and come first; a loss or a repeat shifts the rest.
+            expected = whole(feed, api.stream)
+            assert library.numbers()[-len(expected) :] == expected
             assert len(library.of("lost")) >= seconds / 2 - 1
             assert all(one["restored"] for one in library.of("connected")[1:])
 
@@ -166,7 +168,9 @@ class TestRestart:
             await library.until("connected", 2)
             await publishing
             await library.until_number(feed.sent[api.stream] - 1)
-            assert library.numbers() == whole(feed, api.stream)
+            # See TestDrops: an earlier feed's events may come first.
+            expected = whole(feed, api.stream)
+            assert library.numbers()[-len(expected) :] == expected
 
 
 class TestFlush:
