@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -14,19 +14,16 @@ import httpx2
 import pytest
 from redis.asyncio import Redis
 
-from api.passwords import hash_password
 from realtime.client import redis_client
 from realtime.publish import Publisher
 from stack.embedded import StackUrls
 from stack.ports import any_free
 from tests.clients.library import has_node, install
 from tests.conftest import DatabaseUrls
-from tests.e2e.system import Process, settings
+from tests.e2e.system import HASH, PASSWORD, Process, settings
 from tests.realtime.cable import Json
 from tests.realtime.support import running_valkey
 from tests.tenants import Tenant, Wish, make_tenant
-
-PASSWORD = "a long enough password"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -102,17 +99,21 @@ class Api:
                 await asyncio.sleep(0.05)
 
 
+async def new_tenant(urls: DatabaseUrls) -> Tenant:
+    return await make_tenant(urls.owner, Wish(password_hash=HASH))
+
+
 @pytest.fixture(scope="module")
-async def api(
+async def server(
     stack_urls: StackUrls, database_urls: DatabaseUrls, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncGenerator[Api]:
-    """The api of this module; tests may restart it and empty its Redis."""
+    """The api of this module and an account; tests may restart it and empty its Redis."""
     port = any_free()
     async with running_valkey() as valkey:
         environment = settings(stack_urls, database_urls, valkey.url, port, "http://127.0.0.1:9")
         folder = tmp_path_factory.mktemp("clients")
         process = Process("api", [sys.executable, "cli.py", "api"], environment, folder / "api.log")
-        tenant = await make_tenant(database_urls.owner, Wish(password_hash=hash_password(PASSWORD)))
+        tenant = await new_tenant(database_urls)
         redis = redis_client(valkey.url)
         running = Api(process, f"http://127.0.0.1:{port}", tenant, redis)
         process.start()
@@ -122,3 +123,9 @@ async def api(
         finally:
             await process.kill()
             await redis.aclose()
+
+
+@pytest.fixture
+async def api(server: Api, database_urls: DatabaseUrls) -> Api:
+    """The api with an account, and so a stream, of the test's own: nothing that an earlier feed sent is on it."""
+    return replace(server, tenant=await new_tenant(database_urls))

@@ -20,6 +20,7 @@ import httpx2
 import orjson
 from sqlalchemy import text
 
+from api.passwords import hash_password
 from db.session import Database
 from simulator.client import SimulatorClient
 from stack.ports import any_free
@@ -29,6 +30,9 @@ from tests.tenants import Tenant, Wish, make_tenant
 
 ROOT = Path(__file__).parents[2]
 KEY = base64.b64encode(b"0" * 32).decode()
+PASSWORD = "a long enough password"
+HASH = hash_password(PASSWORD)
+"""Of `PASSWORD`, for the wish of a talk whose person logs in."""
 
 
 def credentials_of(platform: str, mark: str) -> dict[str, str]:
@@ -114,6 +118,13 @@ class Talk:
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise AssertionError(f"{query}: {found!r}, not {wanted!r}; see {self.system.folder}") from None
+
+    async def token(self) -> str:
+        """Log the account's person in and return their token. The talk was opened with `HASH`."""
+        answer = await self.system.http.post(
+            f"{self.system.api_url}/api/v1/auth/login", json={"email": self.tenant.email, "password": PASSWORD}
+        )
+        return str(answer.json()["data"]["access_token"])
 
     async def _value(self, query: str) -> object:
         found = await self.rows(query)

@@ -8,12 +8,9 @@ from typing import Any
 import httpx2
 from temporalio.client import Client
 
-from api.passwords import hash_password
-from tests.e2e.system import System, Talk
+from tests.e2e.system import HASH, System, Talk
 from tests.tenants import Wish
 
-PASSWORD = "a long enough password"
-HASH = hash_password(PASSWORD)
 STATUS = "SELECT status FROM tool_approvals"
 SETTINGS = 'UPDATE ai_agents SET settings = \'{"approve_tools": ["calculate"], "approval_timeout_s": %s}\' RETURNING id'
 
@@ -42,10 +39,7 @@ async def asked(system: System, *, wait_s: float = 600, **configuration: Any) ->
         "telegram", Wish(tools=("calculate",), password_hash=HASH, configuration=configuration)
     )
     await talk.rows(SETTINGS % wait_s)
-    answer = await system.http.post(
-        f"{system.api_url}/api/v1/auth/login", json={"email": talk.tenant.email, "password": PASSWORD}
-    )
-    desk = Desk(talk, answer.json()["data"]["access_token"])
+    desk = Desk(talk, await talk.token())
     await talk.say("alice", '/tool calculate {"expression": "6*7"}')
     await talk.until(STATUS, "pending")
     return talk, desk, await desk.waiting()

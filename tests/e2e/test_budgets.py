@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.passwords import hash_password
-from tests.e2e.system import System, Talk
+from tests.e2e.system import HASH, System, Talk
 from tests.tenants import Wish
 
-PASSWORD = "a long enough password"
-HASH = hash_password(PASSWORD)
 TURNS = "SELECT count(*) FROM turns WHERE status <> 'running'"
 REASON = "the budget of the account for the day is used up"
 
@@ -34,10 +31,7 @@ class Office:
 
 
 async def office_of(talk: Talk) -> Office:
-    answer = await talk.system.http.post(
-        f"{talk.system.api_url}/api/v1/auth/login", json={"email": talk.tenant.email, "password": PASSWORD}
-    )
-    return Office(talk, answer.json()["data"]["access_token"])
+    return Office(talk, await talk.token())
 
 
 async def ask(talk: Talk, number: int) -> str:

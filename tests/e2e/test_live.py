@@ -9,19 +9,8 @@ from typing import Any, cast
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from api.passwords import hash_password
-from tests.e2e.system import System, Talk
+from tests.e2e.system import HASH, System, Talk
 from tests.tenants import Wish
-
-PASSWORD = "a long enough password"
-HASH = hash_password(PASSWORD)
-
-
-async def token_of(talk: Talk) -> str:
-    answer = await talk.system.http.post(
-        f"{talk.system.api_url}/api/v1/auth/login", json={"email": talk.tenant.email, "password": PASSWORD}
-    )
-    return str(answer.json()["data"]["access_token"])
 
 
 async def rest(talk: Talk, token: str, path: str) -> Any:
@@ -72,7 +61,7 @@ async def watched(system: System, provider: str = "local") -> tuple[Talk, str, A
     [session] = await talk.rows(
         "SELECT s.id, c.conversation_id FROM chat_sessions s JOIN ai_conversations c ON c.id = s.ai_conversation_id"
     )
-    return talk, await token_of(talk), session
+    return talk, await talk.token(), session
 
 
 class TestConversation:
@@ -157,7 +146,7 @@ class TestSession:
     async def test_a_stranger_is_refused_like_one_who_guesses(self, system: System) -> None:
         _, _, session = await watched(system)
         stranger = await system.open_talk("telegram", Wish(password_hash=HASH))
-        async with cable(system, await token_of(stranger)) as socket:
+        async with cable(system, await stranger.token()) as socket:
             for wanted in (str(session.id), "5f8f5a3e-0000-4000-8000-000000000000"):
                 assert await subscribe(socket, "ChatSessionChannel", session_id=wanted) == "reject_subscription"
             assert await subscribe(socket, "AiConversationChannel", conversation_id=session.conversation_id) == (

@@ -10,15 +10,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from api.passwords import hash_password
 from simulator.server import running_simulator
 from stack.embedded import StackUrls
 from stack.state import Admin, DemoChannel, StackState
 from tests.conftest import DatabaseUrls
-from tests.e2e.system import ROOT, System, Talk, start_system
+from tests.e2e.system import HASH, PASSWORD, ROOT, System, Talk, start_system
 from tests.tenants import Wish
-
-PASSWORD = "a long enough password"
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ async def place(
     async with running_simulator() as simulator:
         system = await start_system(stack_urls, urls, redis_url, simulator.origin, folder)
         try:
-            talk = await system.open_talk(platform, replace(wish or Wish(), password_hash=hash_password(PASSWORD)))
+            talk = await system.open_talk(platform, replace(wish or Wish(), password_hash=HASH))
             [row] = await talk.rows("SELECT name FROM chat_channels")
             # The commands know a channel by the name it has in the product.
             talk = replace(talk, name=str(row.name))
