@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final
 from uuid import UUID
 
 from temporalio import activity
@@ -16,9 +14,6 @@ from db.session import Database
 from domain.agent import ApprovalStatus
 from domain.approval import ToolApprovalView
 from domain.work import ApprovalAsked, ToolStepInput
-
-DEFAULT_WAIT_S: Final = 900.0
-LONGEST_WAIT_S: Final = 86_400.0
 
 
 def refusal(approval: ToolApprovalView | None) -> str | None:
@@ -47,14 +42,12 @@ class ApprovalActivities:
         steps = await turns.load_steps(self.db, account_id, turn_id)
         call = next(one for one in steps if one.step == step.call.step).response["tool_calls"][step.call.index]
         async with self.db.account(account_id) as conn:
-            wait_s = await approvals.wait_for(conn, turn_id) or DEFAULT_WAIT_S
             question = Question(
                 turn_id,
                 step.step,
                 call["name"],
                 call["arguments"],
                 activity.info().workflow_id or "",
-                timedelta(seconds=min(wait_s, LONGEST_WAIT_S)),
             )
             left, aggregate = await approvals.ask(conn, question)
         if aggregate is not None:

@@ -7,7 +7,6 @@ activities/agent.py, activities/sessions.py, db/session_commands.py and api/appr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -24,6 +23,9 @@ from domain.errors import ConflictError, NotFoundError
 from domain.events import ToolApprovalRequired, ToolApprovalResolved
 
 APPROVAL_RESOLVED: Final = "approval_resolved"
+DEFAULT_WAIT_S: Final = 900.0
+"""How long a call waits where its agent's settings do not say (`approval_timeout_s`)."""
+LONGEST_WAIT_S: Final = 86_400.0
 
 _COLUMNS: Final = """
     p.id, p.session_id, p.turn_id, p.tool, p.arguments, p.status, p.reason, p.resolved_by, p.requested_at, p.expires_at,
@@ -33,18 +35,15 @@ _MORE: Final = f"{_COLUMNS}, p.step, p.workflow_id, p.account_id, now() AS at"
 _ASK: Final = text(
     f"""
     INSERT INTO tool_approvals AS p (id, account_id, turn_id, step, session_id, workflow_id, tool, arguments, expires_at)
-    SELECT :id, app_account(), t.id, :step, t.session_id, :workflow_id, :tool, :arguments, now() + :wait
-    FROM turns t WHERE t.id = :turn_id AND t.status = 'running'
+    SELECT :id, app_account(), t.id, :step, t.session_id, :workflow_id, :tool, :arguments, now() + make_interval(secs =>
+        LEAST(COALESCE(NULLIF(CAST(a.settings ->> 'approval_timeout_s' AS double precision), 0), :wait_s), :longest_s))
+    FROM turns t LEFT JOIN ai_agents a ON a.id = t.agent_id WHERE t.id = :turn_id AND t.status = 'running'
     ON CONFLICT (turn_id, step) DO NOTHING RETURNING {_MORE}
     """  # noqa: S608 - constant columns
 )
 _LEFT: Final = text(
     "SELECT CASE status WHEN 'pending' THEN GREATEST(EXTRACT(EPOCH FROM expires_at - now()), 0.001) ELSE 0 END AS wait_s"
     " FROM tool_approvals WHERE turn_id = :turn_id AND step = :step"
-)
-_WAIT: Final = text(
-    "SELECT CAST(a.settings ->> 'approval_timeout_s' AS double precision)"
-    " FROM turns t JOIN ai_agents a ON a.id = t.agent_id WHERE t.id = :turn_id"
 )
 _RESOLVE: Final = text(
     f"""
@@ -79,14 +78,13 @@ _TOUCH: Final = text("UPDATE chat_sessions SET version = version + 1 WHERE id = 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A tool call that needs a person's word. `wait`: how long it is waited for."""
+    """A tool call that needs a person's word."""
 
     turn_id: UUID
     step: int
     tool: str
     arguments: str
     workflow_id: str
-    wait: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +114,13 @@ async def ask(conn: AsyncConnection, question: Question) -> tuple[float, Aggrega
         "workflow_id": question.workflow_id,
         "tool": question.tool,
         "arguments": question.arguments,
-        "wait": question.wait,
+        "wait_s": DEFAULT_WAIT_S,
+        "longest_s": LONGEST_WAIT_S,
     }
     row = (await conn.execute(_ASK, values)).one_or_none()
     aggregate = None if row is None else await _tell(conn, row)
     left = (await conn.execute(_LEFT, key)).one_or_none()
     return (0.0 if left is None else float(left.wait_s)), aggregate
-
-
-async def wait_for(conn: AsyncConnection, turn_id: UUID) -> float | None:
-    """Return how many seconds the turn's agent wants an approval to be waited for; None when it does not say."""
-    return (await conn.execute(_WAIT, {"turn_id": turn_id})).scalar_one_or_none()
 
 
 async def settled(conn: AsyncConnection, turn_id: UUID, step: int) -> tuple[ToolApprovalView | None, Aggregate | None]:

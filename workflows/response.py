@@ -35,7 +35,7 @@ class AgentResponseWorkflow:
     async def run(self, turn: TurnInput, task_queue: str | None) -> TurnOutcome:
         """Run the turn. The outcome names only the steering messages that it really took."""
         workflow.set_current_details(f"Answering {turn.label}\n\nTrace `{turn.trace_id}`")
-        return await run_turn(turn, self._take, task_queue=task_queue, approvals=self._approvals)
+        return await run_turn(turn, self._take, self._approvals, task_queue=task_queue)
 
 
 async def forward(child: workflow.ChildWorkflowHandle[AgentResponseWorkflow, TurnOutcome], state: SessionState) -> None:

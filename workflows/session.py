@@ -169,10 +169,10 @@ class ChatSessionWorkflow:
             return await run_turn(
                 turn,
                 list,
+                self._approvals,
                 task_queue=plan.turns_queue,
                 settling=self._inbox.settling(batch, []),
                 deliver=self._state.open_delivery is None and plan.delivery_queue == plan.turns_queue,
-                approvals=self._approvals,
             )
         running = asyncio.create_task(self._host(turn))
         if plan.busy_mode == "interrupt":
@@ -188,7 +188,7 @@ class ChatSessionWorkflow:
         steers = plan.busy_mode == "steer"
         if plan.inline_turns:
             steering = self._inbox.take_steering if steers else list
-            return await run_turn(turn, steering, task_queue=plan.turns_queue, approvals=self._approvals)
+            return await run_turn(turn, steering, self._approvals, task_queue=plan.turns_queue)
         child = await workflow.start_child_workflow(
             AgentResponseWorkflow.run,
             args=[turn, plan.turns_queue],

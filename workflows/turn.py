@@ -68,11 +68,11 @@ def recording(turn: TurnInput, settling: Settling, outcome: TurnOutcome) -> Reco
 async def run_turn(
     turn: TurnInput,
     steering: Steering,
+    approvals: Approvals,
     *,
     task_queue: str | None = None,
     settling: Settling | None = None,
     deliver: bool = False,
-    approvals: Approvals | None = None,
 ) -> TurnOutcome:
     """Run a turn to its end. Never raises but for cancellation: a failure is an outcome with a reason.
 
@@ -80,7 +80,7 @@ async def run_turn(
     `deliver`: and its first attempt is made there.
     """
     steered: list[str] = []
-    requests = Requests(turn, task_queue, settling, deliver, approvals or Approvals())
+    requests = Requests(turn, task_queue, settling, deliver, approvals)
     try:
         outcome = await _steps(requests, steering, steered)
     except ActivityError as error:

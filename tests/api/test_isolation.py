@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -129,8 +128,7 @@ async def ask(app: FastAPI, person: Person, session_id: UUID, conversation_id: U
             ),
             {"id": turn_id, "conversation_id": conversation_id, "session_id": session_id},
         )
-        question = Question(turn_id, 2, "calculate", "{}", "response:none", timedelta(minutes=5))
-        await approvals.ask(conn, question)
+        await approvals.ask(conn, Question(turn_id, 2, "calculate", "{}", "response:none"))
     found = await person.get("/ai/approvals", session_id=session_id)
     return found.json()["data"]["items"][0]["id"]
 
