@@ -193,20 +193,23 @@ class Dispatcher:
             raise DispatchError("Temporal is not connected")
         for name, group in groupby(rows, key=attrgetter("name")):
             same = list(group)
-            data = orjson.loads(same[0].data)
             if name == APPROVAL_RESOLVED:
                 await _tell_turns(client, same)
-                continue
-            ref = SessionRef(str(aggregate.account_id), data["session_id"], data["channel_id"], data["platform"])
-            await client.start_workflow(
-                SESSION_WORKFLOW,
-                SessionState(ref),
-                id=session_workflow_id(ref.session_id),
-                task_queue=self._task_queue,
-                task_timeout=TASK_TIMEOUT,
-                start_signal=name,
-                start_signal_args=[_signal_argument(name, same)],
-                search_attributes=search_attributes(ref),
-                static_summary=f"Chat session on {ref.platform}",
-                static_details=f"Channel `{ref.channel_id}`, session `{ref.session_id}`",
-            )
+            else:
+                await self._tell_session(client, aggregate, name, same)
+
+    async def _tell_session(self, client: Client, aggregate: Aggregate, name: str, rows: Sequence[OutboxRow]) -> None:
+        data = orjson.loads(rows[0].data)
+        ref = SessionRef(str(aggregate.account_id), data["session_id"], data["channel_id"], data["platform"])
+        await client.start_workflow(
+            SESSION_WORKFLOW,
+            SessionState(ref),
+            id=session_workflow_id(ref.session_id),
+            task_queue=self._task_queue,
+            task_timeout=TASK_TIMEOUT,
+            start_signal=name,
+            start_signal_args=[_signal_argument(name, rows)],
+            search_attributes=search_attributes(ref),
+            static_summary=f"Chat session on {ref.platform}",
+            static_details=f"Channel `{ref.channel_id}`, session `{ref.session_id}`",
+        )
