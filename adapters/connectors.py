@@ -18,10 +18,8 @@ from domain.channel import Platform
 from domain.errors import PowernodeError
 from domain.message import InboundEvent
 
-_DICE: Final = random.Random()
+DICE: Final = random.Random()
 """Our own: the module's is shared with whoever seeds it, property tests among them."""
-
-
 REMEMBERED_CHATS: Final = 1000
 CATCH_UP_S: Final = 900.0
 """What was said longer ago, while nobody listened, is stored and not answered (`configuration.catch_up_s`)."""
@@ -89,7 +87,7 @@ class Backoff:
     def wait_s(self) -> float:
         """Return the next pause."""
         self._next_s = min(max(self._next_s * 2, self.first_s), self.largest_s)
-        return self._next_s * _DICE.uniform(0.5, 1.0)
+        return self._next_s * DICE.uniform(0.5, 1.0)
 
 
 def aged(event: InboundEvent, channel: ChannelContext, now: float) -> InboundEvent:

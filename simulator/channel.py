@@ -6,7 +6,6 @@ A channel is one bot account at one platform; chats of two channels never meet.
 from __future__ import annotations
 
 import base64
-import random
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -15,12 +14,9 @@ from typing import Final
 from pydantic import InstanceOf
 
 from simulator import names
+from simulator.dice import DICE
 from simulator.records import Chat, Credentials, Message, Options, Person, Platform
 from simulator.stream import Stream
-
-_DICE: Final = random.Random()
-"""Our own: the module's is shared with whoever seeds it, property tests among them."""
-
 
 _DISCORD_EPOCH_MS: Final = 1_420_070_400_000
 
@@ -85,7 +81,7 @@ class Channel:
     """Ids of button presses that wait for an answer."""
     stream: InstanceOf[Stream] = field(default_factory=Stream)
     """What is told by sockets; never written down."""
-    last_event: int = field(default_factory=lambda: _DICE.randrange(10**8, 10**9))
+    last_event: int = field(default_factory=lambda: DICE.randrange(10**8, 10**9))
     last_micros: int = 0
 
     @property

@@ -7,7 +7,6 @@ more, a number closes with that code.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from contextlib import suppress
 from typing import cast
@@ -18,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from simulator.channel import Channel
 from simulator.discord_wire import bot_user
 from simulator.records import Json
-from simulator.sessions import Session, Sessions
+from simulator.sessions import Session, Sessions, attended
 from simulator.state import World
 
 _MESSAGE_CONTENT = 1 << 15
@@ -48,19 +47,9 @@ class DiscordGateway:
         if begun is None:
             return
         session, intents = begun
-        channel.stream.listeners += 1
-        channel.stream.used = True
-        self._world.changes.bump()
-        telling = asyncio.create_task(self._tell(socket, channel, session, intents))
-        listening = asyncio.create_task(self._listen(socket, channel))
-        try:
-            await asyncio.wait({telling, listening}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            channel.stream.listeners -= 1
-            self._world.changes.bump()
-            for task in (telling, listening):
-                task.cancel()
-            await asyncio.gather(telling, listening, return_exceptions=True)
+        await attended(
+            self._world, channel, self._tell(socket, channel, session, intents), self._listen(socket, channel)
+        )
 
     async def _begin(self, socket: WebSocket, channel: Channel) -> tuple[Session, int] | None:
         """Return the session, new or resumed; None where the connection was closed."""

@@ -7,7 +7,6 @@ control API: `drop` closes, `invalidate` forgets the connections and closes, `sk
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from contextlib import suppress
 from typing import cast
@@ -16,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from simulator.channel import Channel
 from simulator.records import Json
-from simulator.sessions import Session, Sessions
+from simulator.sessions import Session, Sessions, attended
 from simulator.state import World
 
 
@@ -44,19 +43,7 @@ class MattermostSocket:
 
     async def _serve(self, socket: WebSocket, channel: Channel) -> None:
         session = await self._begin(socket, channel)
-        channel.stream.listeners += 1
-        channel.stream.used = True
-        self._world.changes.bump()
-        telling = asyncio.create_task(self._tell(socket, channel, session))
-        listening = asyncio.create_task(_listen(socket))
-        try:
-            await asyncio.wait({telling, listening}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            channel.stream.listeners -= 1
-            self._world.changes.bump()
-            for task in (telling, listening):
-                task.cancel()
-            await asyncio.gather(telling, listening, return_exceptions=True)
+        await attended(self._world, channel, self._tell(socket, channel, session), _listen(socket))
 
     async def _begin(self, socket: WebSocket, channel: Channel) -> Session:
         known = self._sessions.find(socket.query_params.get("connection_id", ""))

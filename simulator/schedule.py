@@ -9,13 +9,10 @@ WhatsApp (§1.4, third parties agree): at once, then with growing pauses for sev
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from typing import Final
 
-_DICE: Final = random.Random()
-"""Our own: the module's is shared with whoever seeds it, property tests among them."""
-
+from simulator.dice import DICE
 
 UPDATE_LIFE_S: Final = 24 * 3600.0
 PRESS_LIFE_S: Final = 150.0
@@ -63,5 +60,5 @@ class Schedule:
             return retry_after_s
         if self.failures == 1:
             return 0.0
-        self._delay_s = min(_DICE.uniform(_CAP_S, 2 * _CAP_S), self._delay_s * 2)
+        self._delay_s = min(DICE.uniform(_CAP_S, 2 * _CAP_S), self._delay_s * 2)
         return self._delay_s

@@ -1,13 +1,36 @@
-"""Socket sessions that can be resumed: each keeps what it was told, numbered, for whoever comes back with its id.
+"""Serving a socket, and sessions that can be resumed: each keeps what it was told, numbered, for whoever comes back.
 
 Called by the two sockets. In memory; forgotten sessions cannot be resumed, which is what a test of catching up wants.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
+from simulator.channel import Channel
 from simulator.records import Json
+from simulator.state import World
+
+
+async def attended(
+    world: World, channel: Channel, telling: Coroutine[Any, Any, None], listening: Coroutine[Any, Any, None]
+) -> None:
+    """Tell and listen until either ends; meanwhile the channel counts one listener more."""
+    channel.stream.listeners += 1
+    channel.stream.used = True
+    world.changes.bump()
+    tasks = [asyncio.create_task(telling), asyncio.create_task(listening)]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        channel.stream.listeners -= 1
+        world.changes.bump()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass(slots=True)

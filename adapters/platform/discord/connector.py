@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
@@ -19,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from adapters.base import ChannelContext, ErrorClass, Refused
-from adapters.connectors import Backoff, ConnectorStoppedError, Heard, aged, register_connector, remember
+from adapters.connectors import DICE, Backoff, ConnectorStoppedError, Heard, aged, register_connector, remember
 from adapters.foreign import decode_object
 from adapters.http import Call, call
 from adapters.platform.discord.api import api_base, authorization, token_of
@@ -30,10 +29,6 @@ from adapters.platform.discord.payloads import Message
 from adapters.registry import Outside
 from domain.errors import PayloadError
 from domain.message import InboundEvent
-
-_DICE: Final = random.Random()
-"""Our own: the module's is shared with whoever seeds it, property tests among them."""
-
 
 _DISPATCH, _HEARTBEAT, _IDENTIFY, _RESUME, _RECONNECT, _INVALID, _HELLO, _ACK = 0, 1, 2, 6, 7, 9, 10, 11
 _INTENTS: Final = (1 << 0) | (1 << 9) | (1 << 10) | (1 << 12) | (1 << 13) | (1 << 15)
@@ -201,7 +196,7 @@ class DiscordGateway:
         elif op == _RECONNECT:
             raise _ReconnectError
         elif op == _INVALID:
-            wait_s = _DICE.uniform(1, 5) * self._backoff.first_s
+            wait_s = DICE.uniform(1, 5) * self._backoff.first_s
             raise _ReconnectError(fresh=frame.get("d") is not True, wait_s=wait_s)
 
     async def _missed(self, channel: ChannelContext, session: _Session) -> AsyncIterator[Heard]:
@@ -243,7 +238,7 @@ class _Pulse:
     acked: bool = True
 
     async def beat(self) -> None:
-        await asyncio.sleep(self.interval_s * _DICE.random())
+        await asyncio.sleep(self.interval_s * DICE.random())
         while self.acked:
             await self.send()
             await asyncio.sleep(self.interval_s)
