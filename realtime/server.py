@@ -215,7 +215,10 @@ async def _converse(connection: Connection, consumer: Consumer, receive: Receive
     me = cast("asyncio.Task[object]", asyncio.current_task())
 
     def interrupt(_done: asyncio.Future[Any]) -> None:
+        nonlocal reading
         if reading:
+            # Once: the writer may end with the connection, and each request to cancel would have to be taken back.
+            reading = False
             me.cancel()
 
     writer = asyncio.create_task(connection.write()) if connection.needs_writer else None
