@@ -1,4 +1,4 @@
-"""What the hub counts, by name; `/metrics` reads them. Counting never fails and never waits."""
+"""What the hub counts, by name. Counting never fails and never waits."""
 
 from __future__ import annotations
 
