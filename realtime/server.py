@@ -10,14 +10,13 @@ import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, Final, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import structlog
 
 from domain.errors import AuthenticationError, UnavailableError
-from realtime import frames, protocol
+from realtime import frames, protocol, upgrade
 from realtime.commands import Commands
 from realtime.connection import NORMAL_CLOSURE, Connection, Wire
 from realtime.consumer import Consumer
@@ -26,12 +25,12 @@ from realtime.errors import FrameError
 from realtime.hub import Hub
 from realtime.identity import Authenticate, Identity
 from realtime.tasks import cancel_all
+from realtime.upgrade import Scope
 from realtime.wheel import PRECISIONS
 from realtime.wire import EXTENSION
 
 log = structlog.stdlib.get_logger(__name__)
 
-Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -39,8 +38,6 @@ Send = Callable[[Message], Awaitable[None]]
 AddressOf = Callable[[Scope], str]
 """Scope -> the caller's address, as connections are counted by."""
 
-_TOKEN_PARAMS: Final = ("token", "jid")
-_SECRET_PARAMS: Final = (*_TOKEN_PARAMS, "sid")
 _RESTORE_HEADER: Final = "x-anycable-restore-sid"
 _MAX_SID_CHARS: Final = 64
 _LATER: Final = {429, 503}
@@ -78,7 +75,7 @@ class CableApp:
         self._authenticate = authenticate
         self._commands = commands
         self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
-        self._address_of = address_of or _peer
+        self._address_of = address_of or upgrade.peer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -104,17 +101,17 @@ class CableApp:
 
     def _look(self, scope: Scope) -> tuple[list[str], int, _Arrival]:
         """Return the tokens offered, the status to refuse with before the upgrade or 0, and the rest that counts."""
-        headers = _headers(scope)
+        headers = upgrade.headers(scope)
         query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
-        tokens = _tokens(scope, headers, query)
-        _redact(scope)
+        tokens = upgrade.tokens(scope, headers, query)
+        upgrade.redact(scope)
         address = self._address_of(scope)
         status, subprotocol = self._judge(scope, headers, address)
         arrival = _Arrival(
             address=address,
             subprotocol=subprotocol,
             former_sid=(query.get("sid") or headers.get(_RESTORE_HEADER, ""))[:_MAX_SID_CHARS],
-            ping_every_s=_seconds(query.get("pi", "")),
+            ping_every_s=upgrade.seconds(query.get("pi", "")),
             precision=PRECISIONS.get(query.get("ptp", ""), 1),
             wire=cast("dict[str, Wire]", scope.get("extensions") or {}).get(EXTENSION),
         )
@@ -265,38 +262,3 @@ async def _answer_http(send: Send) -> None:
     headers = [(b"upgrade", b"websocket"), (b"connection", b"upgrade"), (b"content-length", b"0")]
     await send({"type": "http.response.start", "status": 426, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
-
-
-def _seconds(text: str) -> float | None:
-    try:
-        asked = float(text)
-    except ValueError:
-        return None
-    return asked if isfinite(asked) else None
-
-
-def _peer(scope: Scope) -> str:
-    client = cast("tuple[str, int] | None", scope.get("client"))
-    return client[0] if client else ""
-
-
-def _headers(scope: Scope) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-
-
-def _tokens(scope: Scope, headers: Mapping[str, str], query: Mapping[str, str]) -> list[str]:
-    """Return the tokens offered, the best kept way first: sub-protocol, headers, query (which lands in access logs)."""
-    offered = cast("list[str]", scope.get("subprotocols", []))
-    found = [name.removeprefix(protocol.TOKEN_PREFIX) for name in offered if name.startswith(protocol.TOKEN_PREFIX)]
-    found.append(headers.get("x-jid", ""))
-    scheme, _, credentials = headers.get("authorization", "").partition(" ")
-    found.append(credentials.strip() if scheme.lower() == "bearer" else "")
-    found += [query.get(name, "") for name in _TOKEN_PARAMS]
-    return [token for token in found if token]
-
-
-def _redact(scope: Scope) -> None:
-    """Take the token out of the scope: the server logs the URL from it when the socket is accepted."""
-    pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    kept = [(name, "redacted" if name in _SECRET_PARAMS else value) for name, value in pairs]
-    scope["query_string"] = urlencode(kept).encode()
