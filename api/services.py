@@ -69,6 +69,7 @@ class Services:
     async def close(self) -> None:
         """Close in the reverse order of use."""
         await self.dispatcher.close()
+        await self.webhooks.limit.settle()
         await self.http.aclose()
         await self.redis.aclose()
         await self.db.close()
