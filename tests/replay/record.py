@@ -19,6 +19,7 @@ from simulator.server import running_simulator
 from stack.embedded import EmbeddedServices
 from tests.conftest import DatabaseUrls
 from tests.e2e.system import System, Talk, start_system
+from tests.e2e.test_approvals import asked
 from tests.tenants import Wish
 
 FOLDER = Path(__file__).parent / "histories"
@@ -107,7 +108,22 @@ async def continues(system: System) -> Talk:
     return talk
 
 
-SCENARIOS = (plain, tools, waits, collects, interrupts, closes, continues)
+async def approves(system: System) -> Talk:
+    """A tool that waits for a person, who approves it."""
+    talk, desk, approval = await asked(system)
+    await desk.post(f"/ai/approvals/{approval['id']}/approve", reason=SECRET)
+    await talk.replies(1)
+    return talk
+
+
+async def expires(system: System) -> Talk:
+    """A tool that nobody speaks up for in time."""
+    talk, _, _ = await asked(system, wait_s=2)
+    await talk.replies(1)
+    return talk
+
+
+SCENARIOS = (plain, tools, waits, collects, interrupts, closes, continues, approves, expires)
 SCENARIO_NAMES = [scenario.__name__ for scenario in SCENARIOS]
 
 

@@ -38,6 +38,14 @@ class TestRecorded:
             name in names for name in ("ChatSessionWorkflow", "AgentResponseWorkflow", "OutboundDeliveryWorkflow")
         )
 
+    @pytest.mark.parametrize(
+        ("scenario", "ending"), [("approves", "EVENT_TYPE_TIMER_CANCELED"), ("expires", "EVENT_TYPE_TIMER_FIRED")]
+    )
+    def test_a_turn_waited_for_a_person(self, scenario: str, ending: str) -> None:
+        [path] = [path for path in HISTORIES if f"-{scenario}-AgentResponseWorkflow-" in path.stem]
+        kinds = [event["eventType"] for event in json.loads(path.read_text())["events"]]
+        assert kinds.count("EVENT_TYPE_TIMER_STARTED") == kinds.count(ending) == 1
+
     def test_a_session_goes_on_as_a_new_run_while_messages_wait(self) -> None:
         histories = [
             WorkflowHistory.from_json(path.stem, path.read_text()) for path in HISTORIES if "-continues-" in path.stem
