@@ -19,6 +19,8 @@ class Permission(StrEnum):
     SESSIONS_REPLY = "chat.sessions.reply"
     SESSIONS_MANAGE = "chat.sessions.manage"
     CONVERSATIONS_READ = "ai.conversations.read"
+    AGENTS_READ = "ai.agents.read"
+    AGENTS_MANAGE = "ai.agents.manage"
     APPROVALS_RESOLVE = "ai.approvals.resolve"
     BUDGETS_READ = "ai.budgets.read"
     BUDGETS_MANAGE = "ai.budgets.manage"
@@ -35,7 +37,9 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
-_VIEWER: Final = frozenset({Permission.CHANNELS_READ, Permission.SESSIONS_READ, Permission.CONVERSATIONS_READ})
+_VIEWER: Final = frozenset(
+    {Permission.CHANNELS_READ, Permission.SESSIONS_READ, Permission.CONVERSATIONS_READ, Permission.AGENTS_READ}
+)
 _OPERATOR: Final = _VIEWER | {
     Permission.SESSIONS_REPLY,
     Permission.SESSIONS_MANAGE,

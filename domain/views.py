@@ -146,20 +146,6 @@ class ConversationMessageView(View):
     metadata: MessageMetadataView
 
 
-class AgentView(View):
-    """An AI agent in a list."""
-
-    id: UUID
-    name: str
-    slug: str
-    agent_type: str
-    status: str
-    provider: str
-    model: str
-    tools: list[str]
-    created_at: datetime
-
-
 class BudgetView(View):
     """A cap on AI spend, in tokens: of one agent, or of the whole account (`agent_id` is null).
 

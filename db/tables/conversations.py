@@ -24,6 +24,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from db.tables.base import account, json_column, metadata, moment, one_of, owned, status_column, tenant_key, uuid_key
 from domain.agent import ApprovalStatus, TurnStatus
+from domain.agent_view import AgentStatus
 from domain.budget import BudgetPeriod
 
 ai_agents = Table(
@@ -42,7 +43,7 @@ ai_agents = Table(
     json_column("settings"),
     moment("created_at", required=True),
     moment("updated_at", required=True),
-    one_of("status", ("active", "inactive", "paused", "error", "archived")),
+    one_of("status", AgentStatus),
     UniqueConstraint("account_id", "slug"),
     tenant_key(),
 )

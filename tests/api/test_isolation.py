@@ -26,6 +26,8 @@ BODIES: dict[str, Any] = {
     "/api/v1/chat/channels/{channel_id}": {"channel": {}},
     "/api/v1/chat/sessions/{session_id}/messages": {"content": "hi"},
     "/api/v1/chat/blacklists": {"platform_user_id": "x"},
+    "/api/v1/ai/agents": {"agent": {"name": "n", "provider": "local", "model": "local"}},
+    "/api/v1/ai/agents/{agent_id}": {"agent": {}},
     "/api/v1/ai/budgets": {"budget": {"period": "day", "cap_tokens": 1000}},
     "/api/v1/chat/sessions/{session_id}/assign": {"agent_id": str(uuid4())},
 }
@@ -68,6 +70,7 @@ class TestTenants:
         session_id, message_id, conversation_id = await talk(app, theirs)
         foreign: dict[str, UUID | str] = {
             "channel_id": theirs.tenant.channel_id,
+            "agent_id": theirs.tenant.agent_id,
             "session_id": session_id,
             "message_id": message_id,
             "conversation_id": conversation_id,

@@ -61,6 +61,7 @@ class TestTruth:
         person = await login()
         session_id, message_id, conversation_id = await talk(app, person)
         own = {
+            "agent_id": person.tenant.agent_id,
             "channel_id": person.tenant.channel_id,
             "session_id": session_id,
             "message_id": await agent_reply(app, person, session_id, message_id),
