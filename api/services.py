@@ -15,10 +15,11 @@ from redis.asyncio import Redis
 from starlette.requests import HTTPConnection
 from temporalio.client import Client
 
+from activities.arrival_limit import ArrivalLimit
 from activities.channels import ChannelDesk
 from activities.dispatch import Dispatcher
+from activities.intake import Intake
 from adapters.registry import Platforms
-from api.arrival_limit import ArrivalLimit
 from api.failures import Failures, client_ip
 from api.known_channels import KnownChannels
 from api.tokens import TokenMint
@@ -69,7 +70,7 @@ class Services:
     async def close(self) -> None:
         """Close in the reverse order of use."""
         await self.dispatcher.close()
-        await self.webhooks.limit.settle()
+        await self.webhooks.intake.limit.settle()
         await self.http.aclose()
         await self.redis.aclose()
         await self.db.close()
@@ -98,7 +99,7 @@ def build(settings: Settings) -> Services:
         dispatcher=dispatcher,
         channels=channels,
         webhooks=WebhookDesk(
-            db, channels, dispatcher, ArrivalLimit(redis), Failures(redis, "webhook"), KnownChannels(db)
+            channels, Intake(db, dispatcher, ArrivalLimit(redis)), Failures(redis, "webhook"), KnownChannels(db)
         ),
         failures=Failures(redis, "login"),
         temporal=temporal,

@@ -18,16 +18,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from activities.channels import ChannelDesk
-from activities.dispatch import Dispatcher
+from activities.intake import Intake
 from adapters.base import ChannelContext, ParsedWebhook, PlatformAdapter, WebhookReply, WebhookRequest
-from api.arrival_limit import ArrivalLimit
 from api.failures import Failures
 from api.known_channels import KnownChannels
-from api.notices import tell_waiting
 from db import ingest
 from db.channels import ChannelRow
-from db.ingest import ChannelChangedError, Ingested, NothingNewError, RawWebhook
-from db.session import Database
+from db.ingest import ChannelChangedError, RawWebhook
 from domain.errors import (
     NotFoundError,
     PayloadError,
@@ -51,10 +48,8 @@ LARGEST_BODY: Final = 4 << 20
 class WebhookDesk:
     """What receiving needs; built once by api/app.py and kept in `app.state.webhooks`."""
 
-    db: Database
     channels: ChannelDesk
-    dispatcher: Dispatcher
-    limit: ArrivalLimit
+    intake: Intake
     failures: Failures
     known: KnownChannels
 
@@ -89,26 +84,20 @@ class WebhookDesk:
             raise ChannelChangedError
         if reply is not None and not events:
             return _literal(reply)
-        try:
-            ingested, deferred = await self._store(channel, RawWebhook(request.body, request.headers, trace_id), parsed)
-        except NothingNewError:
-            return _stored(0, reply)
-        for aggregate in ingested.aggregates:
-            self.dispatcher.notify(aggregate)
-        if deferred:
-            await tell_waiting(
-                self.db, self.dispatcher, self.limit, adapter, aggregates=ingested.aggregates, trace_id=trace_id
-            )
-        return _stored(ingested.fresh, reply)
+        return _stored(await self._store(channel, adapter, request, trace_id, parsed), reply)
 
-    async def _store(self, channel: ChannelRow, raw: RawWebhook, parsed: ParsedWebhook | str) -> tuple[Ingested, bool]:
+    async def _store(
+        self,
+        channel: ChannelRow,
+        adapter: PlatformAdapter,
+        request: WebhookRequest,
+        trace_id: str,
+        parsed: ParsedWebhook | str,
+    ) -> int:
+        raw = RawWebhook(request.body, request.headers, trace_id)
         if isinstance(parsed, str):
-            async with self.db.account(channel.account_id) as conn:
-                return await ingest.quarantine(conn, channel, raw, parsed), False
-        until = None
-        if any(event.ignored is None for event in parsed.events):
-            until = await self.limit.place(channel.id, channel.rate_limit_per_minute)
-        return await ingest.store(self.db, channel, raw, parsed.events, deferred_until=until), until is not None
+            return await self.intake.set_aside(channel, raw, parsed)
+        return await self.intake.take(channel, adapter, raw, parsed.events)
 
 
 def _literal(reply: WebhookReply) -> Response:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from redis.asyncio import Redis
 
-from api.arrival_limit import SHARES, ArrivalLimit
+from activities.arrival_limit import SHARES, ArrivalLimit
 
 LIMIT = 5 * SHARES
 

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import structlog
 
+from activities.arrival_limit import ArrivalLimit
 from activities.dispatch import Dispatcher
 from adapters.base import PlatformAdapter
-from api.arrival_limit import ArrivalLimit
 from db import outbound
 from db.outbox import Aggregate
 from db.outgoing import Outgoing, Part
