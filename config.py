@@ -175,7 +175,13 @@ class Settings(StackSettings):
     agent_api_key: SecretStr | None = Field(default=None, description="Key for that endpoint.")
     agent_model: str | None = Field(default=None, description="Model name at that endpoint.")
     queues: Names = Field(
-        default=("chat",), description="Task queues that this worker serves, separated by commas; `all` for every one."
+        default=("all",), description="Task queues that this worker serves, separated by commas; `all` for every one."
+    )
+    connections_per_worker: int = Field(
+        500,
+        ge=1,
+        le=10_000,
+        description="Sockets of channels that one worker holds at most, where a platform speaks over one.",
     )
     chat_queue: str = Field(
         "chat",

@@ -25,16 +25,20 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities import logs
 from activities.agent import AgentActivities
 from activities.approvals import ApprovalActivities
+from activities.arrival_limit import ArrivalLimit
 from activities.channels import ChannelDesk
+from activities.connections import ConnectionActivities
 from activities.delivery import DeliveryActivities
 from activities.dispatch import Dispatcher
 from activities.failpoints import Failpoints
+from activities.intake import Intake
 from activities.limiter import SendLimiter
 from activities.messages import MessageActivities
 from activities.queues import TaskQueues
 from activities.replies import Replies
 from activities.sessions import SessionActivities
 from activities.sweeper import Sweeper
+from adapters.connectors import Connectors, socket_platforms
 from adapters.models import AgentModels
 from adapters.registry import Platforms, platform_names
 from config import Settings
@@ -43,13 +47,15 @@ from db.deliveries import Claims
 from db.session import Database
 from realtime.client import redis_client
 from realtime.publish import Publisher
+from workflows.connection import ChannelConnectionWorkflow
 from workflows.delivery import OutboundDeliveryWorkflow
 from workflows.response import AgentResponseWorkflow
 from workflows.session import ChatSessionWorkflow
 
 log = structlog.get_logger()
 
-WORKFLOWS: Final = [ChatSessionWorkflow, AgentResponseWorkflow, OutboundDeliveryWorkflow]
+WORKFLOWS: Final = [ChatSessionWorkflow, AgentResponseWorkflow, OutboundDeliveryWorkflow, ChannelConnectionWorkflow]
+SHUTDOWN: Final = timedelta(seconds=10)
 STICKY_TIMEOUT: Final = timedelta(seconds=5)
 PASSED_THROUGH: Final = ("domain", "activities", "adapters", "db", "realtime", "pydantic", "structlog", "orjson")
 
@@ -74,6 +80,7 @@ class Desk:
     approvals: ApprovalActivities
     messages: MessageActivities
     delivery: DeliveryActivities
+    connections: ConnectionActivities
 
     def activities(self) -> list[object]:
         """Return the bound activity methods."""
@@ -87,11 +94,13 @@ class Desk:
             self.approvals.ask_approval,
             self.messages.record_outbound,
             self.delivery.deliver,
+            self.connections.load_connection,
         ]
 
     async def close(self) -> None:
         """Close in the reverse order of use."""
         await self.dispatcher.close()
+        await self.connections.intake.limit.settle()
         await self.http.aclose()
         await self.redis.aclose()
         await self.db.close()
@@ -125,6 +134,13 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
         approvals=approvals,
         messages=MessageActivities(db, replies),
         delivery=delivery,
+        connections=ConnectionActivities(
+            db,
+            channels,
+            Intake(db, dispatcher, ArrivalLimit(redis)),
+            Connectors(http, settings.platform_api_base),
+            queues,
+        ),
     )
 
 
@@ -133,8 +149,6 @@ def task_queues(settings: Settings) -> tuple[TaskQueues, list[str]]:
     queues = TaskQueues(settings.chat_queue, split=settings.task_queues == "split")
     everything = queues.all(platform_names())
     serves = list(settings.queues)
-    if serves in (["all"], ["chat"]) and not queues.split:
-        return queues, [queues.chat]
     if serves == ["all"]:
         return queues, everything
     unknown = sorted(set(serves) - set(everything))
@@ -146,7 +160,7 @@ def task_queues(settings: Settings) -> tuple[TaskQueues, list[str]]:
 
 
 def make_worker(client: Client, queue: str, desk: Desk, *, sandbox: bool) -> Worker:
-    """Return a worker for one task queue."""
+    """Return a worker for one task queue of chats, turns or deliveries."""
     return Worker(
         client,
         task_queue=queue,
@@ -160,7 +174,20 @@ def make_worker(client: Client, queue: str, desk: Desk, *, sandbox: bool) -> Wor
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
-        graceful_shutdown_timeout=timedelta(seconds=10),
+        graceful_shutdown_timeout=SHUTDOWN,
+    )
+
+
+def make_holder(client: Client, queue: str, desk: Desk, *, most: int) -> Worker:
+    """Return the worker of held sockets: each takes a slot for as long as it lasts, so they have slots of their own."""
+    return Worker(
+        client,
+        task_queue=queue,
+        activities=[desk.connections.hold_connection],
+        max_concurrent_activities=most,
+        # A worker that hangs is still handed what it polls for, and each time a heartbeat has to be missed.
+        max_concurrent_activity_task_polls=1,
+        graceful_shutdown_timeout=SHUTDOWN,
     )
 
 
@@ -185,12 +212,22 @@ async def run(settings: Settings) -> None:
     client = await connect(settings)
     desk = build(settings, client, queues)
     desk.dispatcher.start()
-    sweeper = Sweeper(desk.db, desk.dispatcher, f"{socket.gethostname()}:{os.getpid()}", serves)
+    sweeper = Sweeper(
+        desk.db,
+        desk.dispatcher,
+        f"{socket.gethostname()}:{os.getpid()}",
+        serves,
+        socket_platforms(),
+    )
     sweeper.start()
     try:
         async with AsyncExitStack() as stack:
             for queue in serves:
-                await stack.enter_async_context(make_worker(client, queue, desk, sandbox=settings.workflow_sandbox))
+                if queue == queues.connectors:
+                    worker = make_holder(client, queue, desk, most=settings.connections_per_worker)
+                else:
+                    worker = make_worker(client, queue, desk, sandbox=settings.workflow_sandbox)
+                await stack.enter_async_context(worker)
             log.info("worker.ready", queues=serves)
             await stopping.wait()
             log.info("worker.stopping")

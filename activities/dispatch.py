@@ -8,7 +8,7 @@ under an advisory lock; everything is carried at least once and does no harm twi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from itertools import groupby
 from operator import attrgetter
@@ -24,6 +24,13 @@ from db import outbox
 from db.approvals import APPROVAL_RESOLVED
 from db.outbox import Aggregate, OutboxRow
 from db.session import Database
+from domain.connection import (
+    CONNECTION_CHANGED,
+    CONNECTION_WANTED,
+    CONNECTION_WORKFLOW,
+    ChannelRef,
+    connection_workflow_id,
+)
 from domain.errors import UnavailableError
 from domain.work import (
     SESSION_WORKFLOW,
@@ -53,13 +60,10 @@ class DispatchError(Exception):
     """A row could not be carried out now; it stays in the outbox."""
 
 
-def search_attributes(ref: SessionRef) -> TypedSearchAttributes:
-    """Return the attributes by which an operator finds a session's workflow."""
+def search_attributes(values: Mapping[str, str]) -> TypedSearchAttributes:
+    """Return the attributes by which an operator finds a workflow."""
     return TypedSearchAttributes(
-        [
-            SearchAttributePair(SearchAttributeKey.for_keyword(name), value)
-            for name, value in attribute_values(ref).items()
-        ]
+        [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items()]
     )
 
 
@@ -195,6 +199,8 @@ class Dispatcher:
             same = list(group)
             if name == APPROVAL_RESOLVED:
                 await _tell_turns(client, same)
+            elif name in {CONNECTION_WANTED, CONNECTION_CHANGED}:
+                await self._tell_connection(client, aggregate, name, same)
             else:
                 await self._tell_session(client, aggregate, name, same)
 
@@ -209,7 +215,25 @@ class Dispatcher:
             task_timeout=TASK_TIMEOUT,
             start_signal=name,
             start_signal_args=[_signal_argument(name, rows)],
-            search_attributes=search_attributes(ref),
+            search_attributes=search_attributes(attribute_values(ref)),
             static_summary=f"Chat session on {ref.platform}",
             static_details=f"Channel `{ref.channel_id}`, session `{ref.session_id}`",
+        )
+
+    async def _tell_connection(
+        self, client: Client, aggregate: Aggregate, name: str, rows: Sequence[OutboxRow]
+    ) -> None:
+        data = orjson.loads(rows[0].data)
+        ref = ChannelRef(str(aggregate.account_id), data["channel_id"], data["platform"])
+        await client.start_workflow(
+            CONNECTION_WORKFLOW,
+            ref,
+            id=connection_workflow_id(ref.channel_id),
+            task_queue=self._task_queue,
+            task_timeout=TASK_TIMEOUT,
+            start_signal=name,
+            start_signal_args=[_signal_argument(name, rows)],
+            search_attributes=search_attributes(ref.attributes()),
+            static_summary=f"Socket of a channel on {ref.platform}",
+            static_details=f"Channel `{ref.channel_id}`",
         )

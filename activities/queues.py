@@ -22,7 +22,12 @@ class TaskQueues:
         """The queue of a platform's deliveries; None for the session's own."""
         return f"{self.chat}-delivery-{platform}" if self.split else None
 
+    @property
+    def connectors(self) -> str:
+        """The queue of held sockets: always its own, because each takes a slot for as long as it lasts."""
+        return f"{self.chat}-connectors"
+
     def all(self, platforms: Iterable[str]) -> list[str]:
         """Return every queue that some worker must serve."""
         apart = [self.turns, *(self.delivery(platform) for platform in platforms)]
-        return [self.chat, *(name for name in apart if name is not None)]
+        return [self.chat, self.connectors, *(name for name in apart if name is not None)]

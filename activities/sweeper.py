@@ -1,4 +1,5 @@
-"""What runs in every worker beside Temporal: the outbox's backstop, deferred messages, budgets, and the worker's sign of life.
+"""What runs in every worker beside Temporal: the outbox's backstop, deferred messages, budgets, sockets that nobody holds,
+and the worker's sign of life.
 
 Two workers sweeping at once do no harm: dispatch takes a lock per aggregate, release and heartbeat lock their rows.
 """
@@ -6,7 +7,7 @@ Two workers sweeping at once do no harm: dispatch takes a lock per aggregate, re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -14,9 +15,10 @@ from typing import Final
 import structlog
 
 from activities.dispatch import Dispatcher, DispatchError
-from db import budgets, deferred, heartbeats, outbox
+from db import budgets, connections, deferred, heartbeats, outbox
 from db.outbox import Aggregate
 from db.session import Database
+from domain.connection import CONNECTION_WANTED
 from domain.errors import UnavailableError
 
 log = structlog.get_logger()
@@ -24,6 +26,7 @@ log = structlog.get_logger()
 SWEEP_EVERY_S: Final = 1.0
 BEAT_EVERY_S: Final = 5.0
 FREE_EVERY_S: Final = 60.0
+CONNECT_EVERY_S: Final = 15.0
 AT_ONCE: Final = 16
 
 
@@ -35,6 +38,7 @@ class Sweeper:
     dispatcher: Dispatcher
     worker_id: str
     queues: list[str]
+    socket_platforms: Sequence[str]
     sweep_after: timedelta = outbox.SWEEP_AFTER
     _tasks: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
 
@@ -45,6 +49,7 @@ class Sweeper:
             asyncio.create_task(self._repeat(self.release, SWEEP_EVERY_S)),
             asyncio.create_task(self._repeat(self.beat, BEAT_EVERY_S)),
             asyncio.create_task(self._repeat(self.free, FREE_EVERY_S)),
+            asyncio.create_task(self._repeat(self.connect, CONNECT_EVERY_S)),
         ]
 
     async def close(self) -> None:
@@ -102,6 +107,16 @@ class Sweeper:
         for account_id, turn_id in stale:
             await budgets.release(self.db, account_id, turn_id)
         return len(stale)
+
+    async def connect(self) -> int:
+        """Have sockets opened that should be and that nobody holds, whatever became of their workflows; returns how many."""
+        async with self.db.open() as conn:
+            unheld = await connections.unheld(conn, self.socket_platforms)
+        for socket in unheld:
+            async with self.db.account(socket.account_id) as conn:
+                aggregate = await connections.tell(conn, socket, CONNECTION_WANTED)
+            self.dispatcher.notify(aggregate)
+        return len(unheld)
 
     async def beat(self) -> None:
         """Show that this worker lives."""

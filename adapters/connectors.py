@@ -12,8 +12,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
+import httpx2
+
 from adapters.base import ChannelContext
-from adapters.registry import Outside
+from adapters.registry import Outside, platform_names
 from domain.channel import Platform
 from domain.errors import PowernodeError
 from domain.message import InboundEvent
@@ -33,11 +35,15 @@ class ConnectorStoppedError(PowernodeError):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What was heard at once. `position`: where to go on from once the items are stored. No items: the position alone."""
+    """What was heard at once. `position`: where to go on from once the items are stored. No items: the position alone.
+
+    `trouble`: nothing was heard, the connection broke, in words; it is being made again.
+    """
 
     raw: bytes
     events: tuple[InboundEvent, ...]
     position: Mapping[str, str]
+    trouble: str | None = None
 
 
 class Connector(Protocol):
@@ -66,10 +72,21 @@ def register_connector(name: str) -> Callable[[F], F]:
     return add
 
 
-def connector_for(platform: Platform, outside: Outside) -> Connector | None:
-    """Return the platform's connector; None where it has no socket. The adapters' registry has imported them all."""
-    factory = _factories.get(platform)
-    return factory(outside) if factory else None
+def socket_platforms() -> list[Platform]:
+    """Return the platforms that speak over a socket that we open, sorted. The adapters' registry imports them all."""
+    return sorted(set(platform_names()) & _factories.keys())
+
+
+class Connectors:
+    """The connectors of one process: one is made for each connection."""
+
+    def __init__(self, http: httpx2.AsyncClient, api_base: Mapping[str, str] | None = None) -> None:
+        self._http = http
+        self._bases = api_base or {}
+
+    def make(self, platform: str) -> Connector:
+        """Return a new connector. Raises KeyError where the platform has none."""
+        return _factories[Platform(platform)](Outside(self._http, self._bases.get(platform)))
 
 
 @dataclass(slots=True)

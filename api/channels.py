@@ -7,18 +7,22 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.base import CheckResult
+from adapters.connectors import socket_platforms
 from adapters.registry import platform_names
 from api.channel_bodies import ChannelBody, CheckView, NewChannelBody, PlatformView, complete, platform_view
 from api.deps import Desk, Principal, allow
 from api.envelope import PageQuery, done, page
 from api.openapi import listed, shows
 from api.services import Services
-from db import blacklists, channel_status, channel_views, session_views
-from db.channels import load_channel
+from db import blacklists, channel_status, channel_views, connections, outbox, session_views
+from db.channels import ChannelRow, load_channel
+from db.connections import Socket
 from db.credentials import CredentialKeyError
 from domain.channel import ChannelStatus
+from domain.connection import CONNECTION_CHANGED
 from domain.errors import InvalidInputError
 from domain.permissions import Permission
 from domain.session import SessionStatus
@@ -121,6 +125,8 @@ async def change(channel_id: UUID, body: ChannelBody, desk: Desk, caller: Manage
             box=desk.box,
         )
         aggregate = await channel_status.announce(conn, caller.account_id, channel_id)
+        if fields.credentials is not None or fields.configuration is not None:
+            await _move_socket(conn, row)
     desk.dispatcher.notify(aggregate)
     return done(channel=await _view(desk, caller, channel_id))
 
@@ -129,9 +135,11 @@ async def change(channel_id: UUID, body: ChannelBody, desk: Desk, caller: Manage
 async def remove(channel_id: UUID, desk: Desk, caller: Manager) -> dict[str, Any]:
     """Only one that never received anything; 409 otherwise: its history is kept, disconnect it instead."""
     async with desk.db.account(caller.account_id) as conn:
-        await load_channel(conn, channel_id)
+        row = await load_channel(conn, channel_id)
         await blacklists.remove_of_channel(conn, channel_id)
+        await _move_socket(conn, row)
         await channel_views.delete(conn, channel_id)
+    desk.dispatcher.notify(outbox.channel_aggregate(caller.account_id, channel_id))
     return done("Channel deleted")
 
 
@@ -143,6 +151,23 @@ async def _set_status(
         aggregate = await channel_status.change(conn, caller.account_id, channel_id, status, error=error)
     if aggregate is not None:
         desk.dispatcher.notify(aggregate)
+
+
+async def _move_socket(conn: AsyncConnection, channel: ChannelRow) -> bool:
+    """Have the channel's socket opened, opened anew or closed, as the channel now says; False where there is none."""
+    if channel.platform not in socket_platforms():
+        return False
+    await connections.tell(conn, Socket(channel.account_id, channel.id, channel.platform), CONNECTION_CHANGED)
+    return True
+
+
+async def _settle(desk: Services, caller: Principal, channel_id: UUID, status: ChannelStatus) -> None:
+    """End a change of status, of the socket too: a channel that has one is connected when its socket is."""
+    async with desk.db.account(caller.account_id) as conn:
+        moved = await _move_socket(conn, await load_channel(conn, channel_id))
+        if not (moved and status is ChannelStatus.CONNECTED):
+            await channel_status.change(conn, caller.account_id, channel_id, status)
+    desk.dispatcher.notify(outbox.channel_aggregate(caller.account_id, channel_id))
 
 
 async def _check(desk: Services, caller: Principal, channel_id: UUID, *, register: bool) -> CheckResult:
@@ -168,7 +193,8 @@ async def _check(desk: Services, caller: Principal, channel_id: UUID, *, registe
 )
 async def connect(channel_id: UUID, desk: Desk, caller: Manager) -> dict[str, Any]:
     """Tests the credentials and registers the webhook where the platform has an API for it. Safe to repeat; 422 with
-    the reasons in words when it fails, and the channel's status is then `error`. `data.problems` are warnings.
+    the reasons in words when it fails, and the channel's status is then `error`. `data.problems` are warnings. On a
+    platform that speaks over a socket the status stays `connecting` until that is open.
     """
     await _set_status(desk, caller, channel_id, ChannelStatus.CONNECTING)
     try:
@@ -182,14 +208,16 @@ async def connect(channel_id: UUID, desk: Desk, caller: Manager) -> dict[str, An
     if not result.ok:
         await _set_status(desk, caller, channel_id, ChannelStatus.ERROR, "; ".join(result.problems))
         raise InvalidInputError("; ".join(result.problems), details={"errors": list(result.problems)})
-    await _set_status(desk, caller, channel_id, ChannelStatus.CONNECTED)
+    await _settle(desk, caller, channel_id, ChannelStatus.CONNECTED)
     return done(channel=await _view(desk, caller, channel_id), problems=list(result.problems))
 
 
 @router.post("/channels/{channel_id}/disconnect", summary="Disconnect a channel", responses=SHOWN)
 async def disconnect(channel_id: UUID, desk: Desk, caller: Manager) -> dict[str, Any]:
-    """Marks it as disconnected. What the platform still sends is stored and answered: take the webhook away there."""
-    await _set_status(desk, caller, channel_id, ChannelStatus.DISCONNECTED)
+    """Marks it as disconnected and closes its socket, where it has one. What the platform still sends by webhook is
+    stored and answered: take the webhook away there.
+    """
+    await _settle(desk, caller, channel_id, ChannelStatus.DISCONNECTED)
     return done(channel=await _view(desk, caller, channel_id))
 
 

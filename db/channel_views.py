@@ -23,9 +23,14 @@ from domain.views import ChannelSummaryView, ChannelView, QuarantinedView
 
 _DETAILS: Final = f"""
     {CHANNEL_SUMMARY_COLUMNS}, c.configuration, c.rate_limit_per_minute, c.default_agent_id, c.last_error,
-    c.last_error_at, c.created_at, c.updated_at, c.webhook_token, c.credentials
-"""
-_ONE: Final = text(f"SELECT {_DETAILS} FROM chat_channels c WHERE c.id = :id").columns(configuration=JSONB)  # noqa: S608
+    c.last_error_at, c.created_at, c.updated_at, c.webhook_token, c.credentials,
+    (SELECT jsonb_build_object('state', x.state, 'last_error', x.last_error, 'last_error_at', x.last_error_at,
+        'connected_at', x.connected_at, 'heard_at', x.heard_at)
+     FROM channel_connections x WHERE x.channel_id = c.id) AS connection
+"""  # noqa: S608 - constant columns
+_ONE: Final = text(f"SELECT {_DETAILS} FROM chat_channels c WHERE c.id = :id").columns(  # noqa: S608
+    configuration=JSONB, connection=JSONB
+)
 _LIST: Final = text(
     f"""
     SELECT {CHANNEL_SUMMARY_COLUMNS}, count(*) OVER () AS total FROM chat_channels c
@@ -84,7 +89,7 @@ _QUARANTINED: Final = text(
 def _view(row: RowMapping, box: CredentialBox, base_url: str) -> ChannelView:
     values: dict[str, Any] = {name: row[name] for name in ChannelSummaryView.model_fields}
     names = ("configuration", "rate_limit_per_minute", "default_agent_id", "last_error", "last_error_at")
-    values |= {name: row[name] for name in (*names, "created_at", "updated_at")}
+    values |= {name: row[name] for name in (*names, "connection", "created_at", "updated_at")}
     values["credentials_set"] = sorted(opened(box, row["id"], row["credentials"]) or ())
     values["webhook_url"] = f"{base_url}/api/v1/chat/webhooks/{row['webhook_token']}"
     return ChannelView.model_validate(values)

@@ -32,6 +32,19 @@ class ChannelSummaryView(View):
     version: int
 
 
+class ConnectionView(View):
+    """How a channel's socket stands, on platforms that speak over one: `connecting`, `connected`, `lost`, `refused`.
+
+    `heard_at`: when the place to go on from last moved.
+    """
+
+    state: str
+    last_error: str | None
+    last_error_at: datetime | None
+    connected_at: datetime | None
+    heard_at: datetime | None
+
+
 class ChannelView(ChannelSummaryView):
     """A channel in full; credentials are never part of it, only which of them are set."""
 
@@ -42,6 +55,7 @@ class ChannelView(ChannelSummaryView):
     last_error: str | None
     last_error_at: datetime | None
     webhook_url: str
+    connection: ConnectionView | None
     created_at: datetime
     updated_at: datetime
 

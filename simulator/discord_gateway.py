@@ -67,6 +67,7 @@ class DiscordGateway:
                 if session is None:
                     await socket.send_json({"op": 9, "d": False})
                     continue
+                session.sockets += 1
                 for number, told in session.after(int(str(data.get("seq") or 0))):
                     await socket.send_json(told | {"s": number})
                 await self._dispatch(socket, session, "RESUMED", {})
@@ -94,8 +95,12 @@ class DiscordGateway:
         await socket.send_json(frame | {"s": session.add(frame)})
 
     async def _tell(self, socket: WebSocket, channel: Channel, session: Session, intents: int) -> None:
-        stream, generation = channel.stream, channel.stream.generation
+        stream, generation, ours = channel.stream, channel.stream.generation, session.sockets
         while True:
+            if session.sockets != ours:
+                # Resumed elsewhere: a session has one socket.
+                await socket.close(4000)
+                return
             if stream.generation != generation:
                 generation = stream.generation
                 if await self._obey(socket, channel, stream.order):

@@ -1,7 +1,8 @@
 """Mattermost's socket: a challenge first, then hello and numbered events; resumed by connection id and number.
 
 After `server/channels/app/platform/web_conn.go` of github.com/mattermost/mattermost (platforms.md §5.3): a resumed
-connection is told what it missed and no hello; one that is not known any more is greeted under a new id. Orders of the
+connection is told what it missed and no hello; one that is not known any more, or that is open still, is greeted under a new
+id. Orders of the
 control API: `drop` closes, `invalidate` forgets the connections and closes, `skip` leaves a number out.
 """
 
@@ -43,11 +44,15 @@ class MattermostSocket:
 
     async def _serve(self, socket: WebSocket, channel: Channel) -> None:
         session = await self._begin(socket, channel)
-        await attended(self._world, channel, self._tell(socket, channel, session), _listen(socket))
+        session.open = True
+        try:
+            await attended(self._world, channel, self._tell(socket, channel, session), _listen(socket))
+        finally:
+            session.open = False
 
     async def _begin(self, socket: WebSocket, channel: Channel) -> Session:
         known = self._sessions.find(socket.query_params.get("connection_id", ""))
-        if known is not None:
+        if known is not None and not known.open:
             for number, frame in known.after(int(socket.query_params.get("sequence_number", "0")) - 1):
                 await socket.send_json(frame | {"seq": number})
             return known

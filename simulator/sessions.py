@@ -35,13 +35,17 @@ async def attended(
 
 @dataclass(slots=True)
 class Session:
-    """One session. `read`: how far the channel's stream was read; `log`: what was told, each with its number."""
+    """One session. `read`: how far the channel's stream was read; `log`: what was told, each with its number; `sockets`: how
+    many had it so far, and `open`: whether the last one still does.
+    """
 
     id: str
     channel: str
     read: int
     log: list[tuple[int, Json]] = field(default_factory=list[tuple[int, Json]])
     number: int = 0
+    sockets: int = 0
+    open: bool = False
 
     def add(self, frame: Json) -> int:
         """Number a frame and keep it."""

@@ -27,5 +27,11 @@ DELIVER_TIMEOUT: Final = timedelta(seconds=120)
 DELIVER_ONCE: Final = RetryPolicy(maximum_attempts=1)
 """Ruling 1: an attempt is claimed in Postgres; whether it is repeated is decided there, not by Temporal."""
 
+HOLD_TIMEOUT: Final = timedelta(days=3650)
+"""A socket is held until something ends it; missing heartbeats tell of a dead holder."""
+HOLD_RETRY: Final = RetryPolicy(
+    initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10), backoff_coefficient=1.5
+)
+
 HEARTBEAT: Final = timedelta(seconds=5)
 TASK_TIMEOUT: Final = timedelta(seconds=5)

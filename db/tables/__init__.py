@@ -21,7 +21,7 @@ from db.tables.conversations import (
     turn_steps,
     turns,
 )
-from db.tables.plumbing import outbox, worker_heartbeats
+from db.tables.plumbing import channel_connections, outbox, worker_heartbeats
 
 __all__ = [
     "accounts",
@@ -30,6 +30,7 @@ __all__ = [
     "ai_conversations",
     "ai_messages",
     "budget_reservations",
+    "channel_connections",
     "chat_blacklists",
     "chat_channels",
     "chat_messages",

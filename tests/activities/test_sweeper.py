@@ -30,7 +30,7 @@ class TestFree:
         [message] = await rows(database, tenant, "SELECT id, session_id FROM chat_messages")
         wanted = Wanted(uuid4(), message.session_id, [message.id], "trace-1", 1, with_steps=False)
         opened = await turns.begin(database, tenant.account_id, wanted)
-        sweeper = Sweeper(database, Dispatcher(database, lambda: None, Publisher(redis), task_queue="any"), "w", [])
+        sweeper = Sweeper(database, Dispatcher(database, lambda: None, Publisher(redis), task_queue="any"), "w", [], [])
         assert await sweeper.free() == 0
         [held] = await rows(database, tenant, "SELECT reserved_tokens FROM ai_budgets")
         assert held.reserved_tokens == opened.reserved

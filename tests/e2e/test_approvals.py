@@ -5,39 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import httpx2
 from temporalio.client import Client
 
+from tests.e2e.desk import Desk, desk_of
 from tests.e2e.system import HASH, System, Talk
 from tests.tenants import Wish
 
 STATUS = "SELECT status FROM tool_approvals"
-
-
-class Desk:
-    """An operator of a talk's account."""
-
-    def __init__(self, talk: Talk, token: str) -> None:
-        self._http = talk.system.http
-        self._url = f"{talk.system.api_url}/api/v1"
-        self._agent_id = talk.tenant.agent_id
-        self._headers = {"Authorization": f"Bearer {token}"}
-
-    async def post(self, path: str, **body: Any) -> httpx2.Response:
-        return await self._http.post(f"{self._url}{path}", json=body, headers=self._headers)
-
-    async def have_approved(self, tool: str, *, wait_s: float) -> None:
-        """Have the talk's agent run a tool with a person's word only."""
-        settings = {"approve_tools": [tool], "approval_timeout_s": wait_s}
-        url = f"{self._url}/ai/agents/{self._agent_id}"
-        answer = await self._http.patch(url, json={"agent": {"settings": settings}}, headers=self._headers)
-        assert answer.status_code == 200, answer.text
-
-    async def waiting(self) -> dict[str, Any]:
-        """Return the only approval that waits."""
-        answer = await self._http.get(f"{self._url}/ai/approvals", params={"status": "pending"}, headers=self._headers)
-        [found] = answer.json()["data"]["items"]
-        return found
 
 
 async def asked(system: System, *, wait_s: float = 600, **configuration: Any) -> tuple[Talk, Desk, dict[str, Any]]:
@@ -45,11 +19,14 @@ async def asked(system: System, *, wait_s: float = 600, **configuration: Any) ->
     talk = await system.open_talk(
         "telegram", Wish(tools=("calculate",), password_hash=HASH, configuration=configuration)
     )
-    desk = Desk(talk, await talk.token())
-    await desk.have_approved("calculate", wait_s=wait_s)
+    desk = await desk_of(talk)
+    settings = {"approve_tools": ["calculate"], "approval_timeout_s": wait_s}
+    answer = await desk.patch(f"/ai/agents/{talk.tenant.agent_id}", agent={"settings": settings})
+    assert answer.status_code == 200, answer.text
     await talk.say("alice", '/tool calculate {"expression": "6*7"}')
     await talk.until(STATUS, "pending")
-    return talk, desk, await desk.waiting()
+    [waiting] = (await desk.data("/ai/approvals", status="pending"))["items"]
+    return talk, desk, waiting
 
 
 async def tool_result(talk: Talk) -> str:

@@ -97,7 +97,7 @@ class DiscordGateway:
         """Listen for ever. Raises ConnectorStoppedError."""
         session = _Session.of(position)
         while True:
-            wait_s = 0.0
+            wait_s, trouble = 0.0, "Discord asked us to connect again"
             try:
                 async for heard in self._connection(channel, session):
                     self._backoff.reset()
@@ -110,11 +110,16 @@ class DiscordGateway:
                 code = closed.rcvd.code if closed.rcvd else 0
                 if code in _FATAL:
                     raise ConnectorStoppedError(_FATAL[code]) from closed
+                trouble = (
+                    f"Discord closed the connection with code {code}" if code else "The connection to Discord broke"
+                )
                 if code in _FRESH_START:
                     session.forget()
-            except (OSError, WebSocketException, TimeoutError):
+            except (OSError, WebSocketException, TimeoutError) as error:
+                trouble = f"Discord cannot be reached: {type(error).__name__}"
                 # Perhaps the address of the session is gone: its other half of the world is asked for again.
                 session.url = ""
+            yield Heard(b"", (), session.position(), trouble)
             await asyncio.sleep(max(wait_s, self._backoff.wait_s()))
 
     async def _connection(self, channel: ChannelContext, session: _Session) -> AsyncIterator[Heard]:

@@ -81,18 +81,22 @@ class MattermostSocket:
             raise ConnectorStoppedError(wrong)
         place = _Place.of(position)
         while True:
+            trouble = "Mattermost ended the connection"
             try:
                 async for heard in self._connection(channel, place):
                     self._backoff.reset()
                     yield heard
             except _GapError:
+                trouble = "Frames of Mattermost's were missing; what was said is read back"
                 place.connection, place.seq = "", 0
             except InvalidStatus as refused:
                 if refused.response.status_code in {401, 403}:
                     raise ConnectorStoppedError(_REFUSED) from refused
-            except (ConnectionClosed, OSError, WebSocketException, TimeoutError):
+                trouble = f"Mattermost answers {refused.response.status_code}"
+            except (ConnectionClosed, OSError, WebSocketException, TimeoutError) as error:
                 # The position stays: the server keeps what was missed for a while.
-                pass
+                trouble = f"Mattermost cannot be reached: {type(error).__name__}"
+            yield Heard(b"", (), place.position(), trouble)
             await asyncio.sleep(self._backoff.wait_s())
 
     async def _connection(self, channel: ChannelContext, place: _Place) -> AsyncIterator[Heard]:
@@ -115,8 +119,10 @@ class MattermostSocket:
             frame = decode_object(raw)
         except PayloadError:
             return
-        if frame.get("status") == "FAIL":
-            raise ConnectorStoppedError(_REFUSED)
+        if _accepted(frame):
+            # A connection that is resumed gets no hello: this is all that says that it stands.
+            yield Heard(b"", (), place.position())
+            return
         seq = frame.get("seq")
         if not isinstance(seq, int) or "event" not in frame:
             return
@@ -190,6 +196,13 @@ class MattermostSocket:
             return json.loads(outcome.body)
         except ValueError:
             return None
+
+
+def _accepted(frame: Mapping[str, object]) -> bool:
+    """Whether this is the server's yes to our token. Raises ConnectorStoppedError when it is its no."""
+    if frame.get("status") == "FAIL":
+        raise ConnectorStoppedError(_REFUSED)
+    return frame.get("status") == "OK"
 
 
 def _events(channel: ChannelContext, raw: str | bytes) -> tuple[InboundEvent, ...]:
