@@ -18,6 +18,7 @@ from db.migrate import upgrade
 from simulator.server import running_simulator
 from stack.embedded import EmbeddedServices
 from tests.conftest import DatabaseUrls
+from tests.e2e.sockets import STATUS, connected, heard, listeners
 from tests.e2e.system import System, Talk, start_system
 from tests.e2e.test_approvals import asked
 from tests.tenants import Wish
@@ -123,7 +124,22 @@ async def expires(system: System) -> Talk:
     return talk
 
 
-SCENARIOS = (plain, tools, waits, collects, interrupts, closes, continues, approves, expires)
+async def connects(system: System) -> Talk:
+    """A socket that is held, refused after a change, held again, and closed with its channel."""
+    talk, desk = await connected(system, "mattermost")
+    channel = f"/chat/channels/{talk.tenant.channel_id}"
+    await desk.patch(channel, channel={"credentials": {"bot_token": SECRET}})
+    await talk.until(STATUS, "error")
+    await desk.patch(channel, channel={"credentials": {"bot_token": talk.credentials["bot_token"]}})
+    await talk.until(STATUS, "connected")
+    await heard(talk, "alice", SECRET)
+    await talk.replies(1)
+    await desk.post(f"{channel}/disconnect")
+    await listeners(talk, 0)
+    return talk
+
+
+SCENARIOS = (plain, tools, waits, collects, interrupts, closes, continues, approves, expires, connects)
 SCENARIO_NAMES = [scenario.__name__ for scenario in SCENARIOS]
 
 
