@@ -26,6 +26,8 @@ SERVER_SETTINGS: Final = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    # A process that stands still in a transaction keeps its locks; nobody waits for it longer than this.
+    "idle_in_transaction_session_timeout": "10s",
 }
 # The last one: the server ended the connection while it was idle, and the driver has read that but not yet acted on it.
 _LOST: Final = (

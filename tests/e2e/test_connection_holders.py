@@ -34,7 +34,6 @@ class TestHolders:
             await talk.until(f"SELECT fence > {fence} AND state = 'connected' FROM channel_connections", True)
             [(newer,)] = await talk.rows(FENCE)
             await heard(talk, "alice", "two")
-            await talk.replies(2)
             first.send(signal.SIGCONT)
             await listeners(talk, 1)
             await heard(talk, "alice", "three")
