@@ -1,4 +1,4 @@
-"""The hub's place in the api: opened with the app, routed at `/cable`, drained before the app goes."""
+"""The hub's place in the api: opened with the app, routed at `/cable` and `/events`, drained before the app goes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.requests import HTTPConnection
-from starlette.routing import WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 
 from api.services import Services
 from api.socket import SocketDesk
+from realtime.door import Door
+from realtime.events import EventsApp
 from realtime.hub import Hub
 from realtime.server import CableApp
 
@@ -19,14 +21,19 @@ DRAIN_S = 5.0
 
 @asynccontextmanager
 async def open_hub(app: FastAPI, services: Services) -> AsyncGenerator[None]:
-    """Start the hub and route `/cable` to it; on the way out tell every socket to come back."""
+    """Start the hub and route `/cable` and `/events` to it; on the way out tell every socket to come back."""
     desk = SocketDesk(services)
     hub = Hub(services.redis, desk)
-    cable = CableApp(
-        hub, desk.authenticate, desk, services.settings.allowed_origins,
-        address_of=lambda scope: services.client_ip(HTTPConnection(scope)),
-    )  # fmt: skip
-    app.router.routes.append(WebSocketRoute("/cable", endpoint=cable))
+    door = Door(
+        hub,
+        desk.authenticate,
+        services.settings.allowed_origins,
+        lambda scope: services.client_ip(HTTPConnection(scope)),
+    )
+    app.router.routes += [
+        WebSocketRoute("/cable", endpoint=CableApp(hub, door, desk)),
+        Route("/events", endpoint=EventsApp(hub, door, desk)),
+    ]
     app.state.hub = hub
     await hub.start()
     try:

@@ -16,7 +16,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from realtime.backlog import MAX_ENTRIES, Entry, HistoryRequest, Page, read_log
+from realtime.backlog import MAX_ENTRIES, Entry, HistoryRequest, Page, Position, read_log
 from realtime.counters import Count, Counters
 from realtime.errors import RealtimeUnavailableError
 from realtime.keys import check_stream, live_channel
@@ -112,6 +112,11 @@ class Broker:
         state = self._streams.get(channel)
         if state is not None:
             self._release(state, channel)
+
+    def place(self, stream: str) -> Position:
+        """Return how far a subscribed stream was delivered; no epoch while nothing has ever happened in it."""
+        state = self._streams[live_channel(stream).encode()]
+        return Position(state.epoch, state.offset)
 
     def _release(self, state: LiveStream, channel: bytes) -> None:
         state.users -= 1

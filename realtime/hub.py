@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from realtime import frames
 from realtime.admission import Admission
-from realtime.backlog import HistoryRequest
+from realtime.backlog import HistoryRequest, Position
 from realtime.broker import Broker
 from realtime.channel import AnyChannel, Resources, discover
 from realtime.connection import GOING_AWAY, Connection, Flusher
@@ -38,6 +38,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 CONTROL_STREAM: Final = "realtime_control"
 """Passing messages that every process obeys: `{"command":"disconnect","user_id"|"account_id"|"token_id":…,"reconnect":…}`."""
+_COUNTED: Final = {Count.TOO_SLOW, Count.TOKEN_EXPIRED, Count.NO_PONG}
 _DRAIN_STEP_S: Final = 0.1
 _PATIENT_PINGS: Final = 3
 
@@ -98,6 +99,10 @@ class Hub:
         """How many subscriptions of this process hear a stream."""
         return self._fanout.listeners(stream)
 
+    def places(self, streams: Iterable[str]) -> dict[str, Position]:
+        """Return how far each stream of a live subscription was delivered. Shape: stream -> place."""
+        return {stream: self._broker.place(stream) for stream in streams}
+
     async def start(self) -> None:
         """Begin to listen and to ping."""
         self._broker.start()
@@ -142,6 +147,12 @@ class Hub:
         self.counters.add(Count.DROPPED_FRAMES, connection.dropped)
         self._wheel.remove(connection)
         self._sockets.pop(connection.sid, None)
+        if connection.ended.done():
+            reason = connection.ended.result().reason
+            if reason in _COUNTED:
+                self.counters.add(Count(reason))
+            user_id = str(connection.identity.user_id)
+            log.info("realtime.disconnected", sid=connection.sid, user_id=user_id, reason=reason)
         self.sessions.close(connection.sid)
         if not self._sockets:
             self._empty.set()

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, cast
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import structlog
 
@@ -21,9 +21,10 @@ from realtime.commands import Commands
 from realtime.connection import NORMAL_CLOSURE, Connection, Wire
 from realtime.consumer import Consumer
 from realtime.counters import Count
+from realtime.door import LATER, Door
 from realtime.errors import FrameError
 from realtime.hub import Hub
-from realtime.identity import Authenticate, Identity
+from realtime.identity import Identity
 from realtime.tasks import cancel_all
 from realtime.upgrade import Scope
 from realtime.wheel import PRECISIONS
@@ -35,13 +36,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-AddressOf = Callable[[Scope], str]
-"""Scope -> the caller's address, as connections are counted by."""
-
 _RESTORE_HEADER: Final = "x-anycable-restore-sid"
 _MAX_SID_CHARS: Final = 64
-_LATER: Final = {429, 503}
-_COUNTED: Final = {Count.TOO_SLOW, Count.TOKEN_EXPIRED, Count.NO_PONG}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +53,12 @@ class _Arrival:
 
 
 class CableApp:
-    """The ASGI app. Route it as an app, not as a function: `WebSocketRoute("/cable", endpoint=CableApp(…))`.
+    """The ASGI app. Route it as an app, not as a function: `WebSocketRoute("/cable", endpoint=CableApp(…))`."""
 
-    `allowed_origins`: scheme, host and port each, or `*`; the own host is always in.
-    """
-
-    def __init__(
-        self,
-        hub: Hub,
-        authenticate: Authenticate,
-        commands: Commands,
-        allowed_origins: Collection[str],
-        *,
-        address_of: AddressOf | None = None,
-    ) -> None:
+    def __init__(self, hub: Hub, door: Door, commands: Commands) -> None:
         self._hub = hub
-        self._authenticate = authenticate
+        self._door = door
         self._commands = commands
-        self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
-        self._address_of = address_of or upgrade.peer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -88,8 +71,7 @@ class CableApp:
             await self._refuse(scope, send, status)
             return
         try:
-            async with asyncio.timeout(self._hub.settings.authenticate_timeout_s):
-                identity = await self._identify(tokens)
+            identity = await self._door.identify(tokens)
         except AuthenticationError as error:
             self._hub.counters.add(Count.UNAUTHORIZED)
             await _turn_away(send, arrival.subprotocol, "token_expired" if error.expired else "unauthorized")
@@ -105,7 +87,7 @@ class CableApp:
         query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
         tokens = upgrade.tokens(scope, headers, query)
         upgrade.redact(scope)
-        address = self._address_of(scope)
+        address = self._door.address_of(scope)
         status, subprotocol = self._judge(scope, headers, address)
         arrival = _Arrival(
             address=address,
@@ -119,15 +101,13 @@ class CableApp:
 
     def _judge(self, scope: Scope, headers: Mapping[str, str], address: str) -> tuple[int, str | None]:
         """Return the status to refuse with before the upgrade, or 0 and the sub-protocol."""
-        if not self._origin_allowed(headers):
+        if not self._door.admits_origin(headers):
             return 403, None
         try:
             subprotocol = protocol.choose_protocol(scope.get("subprotocols", []))
         except FrameError:
             return 400, None
-        if not self._hub.accepting:
-            return 503, None
-        return self._hub.admission.refusal(address), subprotocol
+        return self._door.refusal(address), subprotocol
 
     async def _admit(self, scope: Scope, arrival: _Arrival, identity: Identity, receive: Receive, send: Send) -> None:
         if not self._hub.admission.admit(arrival.address, identity.user_id):
@@ -139,25 +119,13 @@ class CableApp:
         finally:
             self._hub.admission.release(arrival.address, identity.user_id)
 
-    async def _identify(self, tokens: list[str]) -> Identity:
-        if not tokens:
-            raise AuthenticationError
-        return await self._authenticate(tokens[0])
-
-    def _origin_allowed(self, headers: Mapping[str, str]) -> bool:
-        """Requests without an Origin come from no browser; a page of this very host is always welcome."""
-        origin = headers.get("origin")
-        if origin is None or "*" in self._origins or origin.lower() in self._origins:
-            return True
-        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
-
     async def _refuse(self, scope: Scope, send: Send, status: int) -> None:
         """Answer before the upgrade."""
         self._hub.counters.add(Count.REFUSED)
         if "websocket.http.response" not in (scope.get("extensions") or {}):
             await send({"type": "websocket.close", "code": NORMAL_CLOSURE})
             return
-        headers = [(b"retry-after", b"3")] if status in _LATER else []
+        headers = [(b"retry-after", b"3")] if status in LATER else []
         await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": b""})
 
@@ -166,7 +134,7 @@ class CableApp:
         if arrival.wire is not None:
             arrival.wire.settle()
         connection = self._connect(arrival, identity, send)
-        consumer = Consumer(connection, self._hub, self._commands, self._authenticate)
+        consumer = Consumer(connection, self._hub, self._commands, self._door.authenticate)
         self._hub.enter(connection, arrival.ping_every_s)
         try:
             restored_ids = None
@@ -180,11 +148,6 @@ class CableApp:
         finally:
             consumer.close()
             self._hub.leave(connection)
-        if connection.ended.done():
-            reason = connection.ended.result().reason
-            if reason in _COUNTED:
-                self._hub.counters.add(Count(reason))
-            log.info("realtime.disconnected", sid=connection.sid, user_id=str(identity.user_id), reason=reason)
 
     def _connect(self, arrival: _Arrival, identity: Identity, send: Send) -> Connection:
         async def send_text(text: str) -> None:

@@ -1,6 +1,6 @@
 """What a request to the hub offers, read off its ASGI scope: tokens, headers, the peer; and taking its secrets out again.
 
-realtime/server.py calls it at an upgrade. It judges nothing.
+The apps of the hub call it. It judges nothing.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import uvicorn
 from redis.asyncio import Redis
 from starlette.applications import Starlette
-from starlette.routing import WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin, Subprotocol
@@ -26,6 +26,8 @@ from realtime.admission import CommandRates, Rate
 from realtime.broker import BrokerTiming
 from realtime.channel import ConversationRef
 from realtime.connection import ConnectionLimits
+from realtime.door import Door
+from realtime.events import EventsApp
 from realtime.hub import Hub
 from realtime.identity import Identity
 from realtime.limits import HubSettings
@@ -282,7 +284,9 @@ async def running_cable(
     )  # fmt: skip
     server = _Server(config)
     cable = Cable(hub, server, 0, Publisher(redis), shelf, orders, uuid4(), {}, redis)
-    app.routes.append(WebSocketRoute("/cable", CableApp(hub, cable.authenticate, orders, origins)))
+    door = Door(hub, cable.authenticate, origins)
+    app.routes.append(WebSocketRoute("/cable", CableApp(hub, door, orders)))
+    app.routes.append(Route("/events", EventsApp(hub, door, orders)))
     await hub.start()
     serving = asyncio.create_task(server.serve())
     try:

@@ -30,6 +30,8 @@ from realtime.admission import AdmissionLimits, CommandRates, Rate
 from realtime.broker import BrokerTiming
 from realtime.client import redis_client
 from realtime.connection import ConnectionLimits
+from realtime.door import Door
+from realtime.events import EventsApp
 from realtime.fanout import GateLimits
 from realtime.hub import Hub
 from realtime.limits import HubSettings
@@ -98,14 +100,17 @@ async def serve(redis_url: str, port: int, tuning: Tuning) -> None:
     redis = redis_client(redis_url)
     hub = Hub(redis, cast("object", _NoResources()), channels=spark.CHANNELS, settings=tuning.settings())  # pyright: ignore[reportArgumentType]
     app = Starlette()
-    cable = CableApp(hub, spark.authenticate, cast("object", None), [])  # pyright: ignore[reportArgumentType]
+    door = Door(hub, spark.authenticate, [])
+    cable = CableApp(hub, door, cast("object", None))  # pyright: ignore[reportArgumentType]
+    events = EventsApp(hub, door, cast("object", None))  # pyright: ignore[reportArgumentType]
 
     async def counters(_request: Request) -> JSONResponse:
         return JSONResponse(
             {**hub.counters.snapshot(), "open": hub.connections, "rss_kb": _rss_kb(), "hearing": hub.hearing}
         )
 
-    app.routes.extend((WebSocketRoute("/cable", endpoint=cable), Route("/counters", counters)))
+    app.routes.extend((WebSocketRoute("/cable", endpoint=cable), Route("/events", endpoint=events)))
+    app.routes.append(Route("/counters", counters))
     config = uvicorn.Config(
         app, host="127.0.0.1", port=port, lifespan="off", log_level="warning", access_log=False, backlog=4096,
         ws=CableProtocol if tuning.wire else "websockets-sansio", ws_per_message_deflate=False,
