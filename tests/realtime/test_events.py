@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, MutableMapping
 from dataclasses import dataclass
 from typing import cast
+from urllib.parse import urlencode
 from uuid import UUID
 
 import httpx2
@@ -17,6 +19,8 @@ from redis.asyncio import Redis
 from realtime.admission import AdmissionLimits
 from realtime.client import ask
 from realtime.counters import Count
+from realtime.door import Door
+from realtime.events import EventsApp
 from realtime.hub import CONTROL_STREAM
 from realtime.identity import Identity
 from realtime.limits import HubSettings
@@ -177,6 +181,25 @@ class TestReturn:
         assert [n for n, _ in events] == list(range(4, 60))
         assert events[-1][1].endswith("/59")
 
+    async def test_what_comes_before_the_answer_has_begun_waits_for_the_backlog(self, cable: Cable) -> None:
+        name, stream = session(cable)
+        await say(cable, stream, 1)
+        async with listening(cable, name) as listener:
+            last = (await listener.until("confirm_subscription"))[-1].id or ""
+            await say(cable, stream, 2)
+            await listener.next()
+            caller = _Caller(name, cable.token(person(cable.account_id)), last)
+            app = EventsApp(cable.hub, Door(cable.hub, cable.authenticate, []), cable.orders)
+            serving = asyncio.create_task(app(caller.scope, caller.receive, caller.send))
+            await until(lambda: cable.hub.listeners(stream) == 2, "the subscription")
+            await say(cable, stream, 3)
+            assert await heard(listener, 1) == [3]
+        caller.ready.set()
+        await until(lambda: b"confirm_history" in caller.body, "the end of the backlog")
+        caller.gone.set()
+        await serving
+        assert re.findall(rb'"n":(\d)', caller.body) == [b"2", b"3"]
+
     async def test_the_confirmation_is_a_place_too(self, cable: Cable) -> None:
         name, stream = session(cable)
         await say(cable, stream, 1, 2)
@@ -334,6 +357,25 @@ class TestEnd:
                         break
                 await until(lambda: cable.hub.connections == 0, "the end of a slow client")
             assert cable.hub.counters[Count.TOO_SLOW] == 1
+
+
+class _Caller:
+    """A client that calls the app itself; the answer begins when it is `ready`, and ends when it is `gone`."""
+
+    def __init__(self, name: str, token: str, last: str) -> None:
+        headers = [(b"x-jid", token.encode()), (b"last-event-id", last.encode())]
+        query = urlencode({"identifier": name}).encode()
+        self.scope: dict[str, object] = {"type": "http", "method": "GET", "headers": headers, "query_string": query}
+        self.ready, self.gone = asyncio.Event(), asyncio.Event()
+        self.body = b""
+
+    async def receive(self) -> MutableMapping[str, object]:
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: MutableMapping[str, object]) -> None:
+        await self.ready.wait()
+        self.body += cast("bytes", message.get("body", b""))
 
 
 async def _numbers(listener: Listener, count: int) -> AsyncIterator[tuple[int, str]]:
