@@ -211,7 +211,12 @@ class Settings(StackSettings):
     )
     allowed_origins: Names = Field(
         default=(),
-        description="Origins of pages, besides our own host, that may open `/cable`, separated by commas; `*` for all.",
+        description="Origins of pages, besides our own host, that may open `/cable` and `/events`, separated by commas; `*` for all.",
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Bearer token for `GET /metrics`, at least 16 characters. Default: none, and no such page.",
     )
     trusted_proxies: Networks = Field(
         default=(), description="Networks whose `X-Forwarded-For` counts, separated by commas. Default: none."

@@ -24,6 +24,7 @@ from api import (
     errors,
     health,
     messages,
+    metrics,
     openapi,
     operations,
     sessions,
@@ -37,6 +38,7 @@ from config import Settings
 
 ROUTERS = (
     health.router,
+    metrics.router,
     webhooks.router,
     auth.router,
     channels.router,

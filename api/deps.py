@@ -25,6 +25,7 @@ from domain.permissions import Permission
 PUBLIC: Final = frozenset(
     {
         "/healthz",
+        "/metrics",
         "/readyz",
         "/api/v1/health",
         "/api/v1/auth/login",
@@ -32,7 +33,7 @@ PUBLIC: Final = frozenset(
         "/api/v1/chat/webhooks/{token}",
     }
 )
-"""Routes without a caller: health, login, and the webhooks that prove themselves by signature."""
+"""Routes without a caller: health, login, metrics (a token of their own), webhooks that prove themselves by signature."""
 
 _bearer = HTTPBearer(auto_error=False, description="An access token from login, or a service token")
 

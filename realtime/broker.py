@@ -176,6 +176,7 @@ class Broker:
             self._counters.add(Count.REPEATED_EVENTS)
         elif offset == state.offset + 1:
             self._advance(state, Entry(offset, at_ms, payload, exclude_sid.decode()))
+            self._counters.lag.add(time.time() - at_ms / 1000)
         else:
             self._start_fill(state)
 

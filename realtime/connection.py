@@ -88,7 +88,7 @@ class Connection:
 
     __slots__ = (
         "__weakref__", "_dirty", "_dropped", "_flusher", "_limits", "_loop", "_outbox", "_progress_at", "_send", "_wake",
-        "_wire", "address", "ended", "extended", "identity", "ping_every", "precision", "sid", "size_bytes",
+        "_wire", "address", "ended", "extended", "identity", "ping_every", "precision", "sent_bytes", "sid", "size_bytes",
         "unanswered_pings", "welcomed",
     )  # fmt: skip
 
@@ -108,6 +108,7 @@ class Connection:
         self.extended = False
         self.welcomed = False
         self.size_bytes = 0
+        self.sent_bytes = 0
         # Pings: every so many ticks of the hub's wheel, stamped with so much a second; None until a pong ever came.
         self.ping_every = 0
         self.precision = 1
@@ -188,6 +189,7 @@ class Connection:
         wire.write(b"".join([frame.wire for frame in self._outbox[:count]]))
         del self._outbox[:count]
         self.size_bytes -= size
+        self.sent_bytes += size
 
     @property
     def needs_writer(self) -> bool:
@@ -245,4 +247,5 @@ class Connection:
             # Only now: a send that was cancelled while it waited has sent nothing, and is still first in line.
             del self._outbox[0]
             self.size_bytes -= frame.size_bytes
+            self.sent_bytes += frame.size_bytes
             self._progress_at = self._loop.time()

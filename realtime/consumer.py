@@ -64,6 +64,7 @@ class Consumer:
     async def hear(self, text: str | None) -> None:
         """Take a frame in, `None` for a binary one. It is handled in the background; waits when too many wait already."""
         self._newest += 1
+        self._hub.counters.add(Count.COMMANDS)
         self._inbox.append((text, self._newest))
         if self.working is None:
             # Only while there is something to do: most sockets are idle, and a task of each would cost them memory.

@@ -74,6 +74,10 @@ class Fanout:
     def __len__(self) -> int:
         return sum(len(listeners.sockets) + len(listeners.gates) for _, listeners in self._all())
 
+    def streams(self) -> list[str]:
+        """Return what somebody hears."""
+        return list(self._table)
+
     def listeners(self, stream: str) -> int:
         """How many subscriptions hear a stream."""
         found = self._table.get(stream, _CALM).values()

@@ -9,18 +9,18 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, cast
+from typing import Final
 
-import orjson
 import structlog
 from redis.asyncio import Redis
 
-from realtime import frames
+from realtime import control, frames
 from realtime.admission import Admission
 from realtime.backlog import HistoryRequest, Position
 from realtime.broker import Broker
 from realtime.channel import AnyChannel, Resources, discover
 from realtime.connection import GOING_AWAY, Connection, Flusher
+from realtime.control import CONTROL_STREAM
 from realtime.counters import Count, Counters
 from realtime.errors import RealtimeUnavailableError
 from realtime.fanout import Fanout, concerns, joined
@@ -30,14 +30,13 @@ from realtime.limits import HubSettings
 from realtime.presence import Presence
 from realtime.publish import Publisher
 from realtime.sessions import Sessions
+from realtime.standing import Standing
 from realtime.streams import Delivery
 from realtime.tasks import cancel_all
 from realtime.wheel import Wheel
 
 log = structlog.stdlib.get_logger(__name__)
 
-CONTROL_STREAM: Final = "realtime_control"
-"""Passing messages that every process obeys: `{"command":"disconnect","user_id"|"account_id"|"token_id":…,"reconnect":…}`."""
 _COUNTED: Final = {Count.TOO_SLOW, Count.TOKEN_EXPIRED, Count.NO_PONG}
 _DRAIN_STEP_S: Final = 0.1
 _PATIENT_PINGS: Final = 3
@@ -95,6 +94,18 @@ class Hub:
         """Return all open sockets."""
         return list(self._sockets.values())
 
+    def standing(self) -> Standing:
+        """Return how much of everything there is now."""
+        return Standing(
+            clients=len(self._sockets),
+            users=len({socket.identity.user_id for socket in self._sockets.values()}),
+            streams=len(self._fanout.streams()),
+            subscriptions=len(self._fanout),
+            outbox_bytes=sum(socket.size_bytes for socket in self._sockets.values()),
+            sent_bytes=sum(socket.sent_bytes for socket in self._sockets.values()),
+            loop_lag_s=self._wheel.lag_s,
+        )
+
     def listeners(self, stream: str) -> int:
         """How many subscriptions of this process hear a stream."""
         return self._fanout.listeners(stream)
@@ -145,6 +156,7 @@ class Hub:
     def leave(self, connection: Connection) -> None:
         """Let a socket go. Its subscriptions must be detached already."""
         self.counters.add(Count.DROPPED_FRAMES, connection.dropped)
+        self.counters.add(Count.SENT_BYTES, connection.sent_bytes)
         self._wheel.remove(connection)
         self._sockets.pop(connection.sid, None)
         if connection.ended.done():
@@ -249,19 +261,11 @@ class Hub:
             self._fanout.deliver(delivery)
 
     def _control(self, payload: bytes) -> None:
-        try:
-            message: object = orjson.loads(payload)
-        except orjson.JSONDecodeError:
-            message = None
-        order = cast("dict[str, object]", message) if isinstance(message, dict) else {}
-        wanted = {key: order[key] for key in ("user_id", "account_id", "token_id") if key in order}
-        if order.get("command") != "disconnect" or not wanted:
+        order = control.parse(payload)
+        if order is None:
             log.warning("realtime.unknown_control_message")
             return
-        ended = self.disconnect(
-            lambda identity: all(str(getattr(identity, key)) == value for key, value in wanted.items()),
-            reconnect=order.get("reconnect") is True,
-        )
+        ended = self.disconnect(order.concerns, reconnect=order.reconnect)
         log.info("realtime.remote_disconnect", sockets=ended)
 
     async def _obey(self) -> None:

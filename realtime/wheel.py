@@ -20,7 +20,10 @@ PRECISIONS: Final = {"s": 1, "ms": 1_000, "ns": 1_000_000_000}
 
 
 class Wheel:
-    """`visit(connection, ping)` is called for each socket that is due. Shape: tick -> sockets."""
+    """`visit(connection, ping)` is called for each socket that is due. Shape: tick -> sockets.
+
+    `lag_s`: how late the loop was at the last tick.
+    """
 
     def __init__(self, ping_interval_s: float, visit: Callable[[Connection, Frame], None]) -> None:
         self._tick_s = ping_interval_s / TICKS_A_PING
@@ -28,6 +31,7 @@ class Wheel:
         self._slots: tuple[set[Connection], ...] = tuple(set() for _ in range(MAX_TICKS + 1))
         self._now = 0
         self._stamp = 0
+        self.lag_s = 0.0
 
     def add(self, connection: Connection, asked_s: float | None) -> None:
         """Take a socket in; `asked_s` is how often its client wants to be pinged, within 1 to 30 ticks."""
@@ -44,8 +48,11 @@ class Wheel:
 
     async def run(self) -> None:
         """Turn until cancelled."""
+        loop = asyncio.get_running_loop()
         while True:
+            due_at = loop.time() + self._tick_s
             await asyncio.sleep(self._tick_s)
+            self.lag_s = max(0.0, loop.time() - due_at)
             self._turn()
 
     def _turn(self) -> None:

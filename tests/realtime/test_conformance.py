@@ -17,7 +17,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from domain.permissions import Role
-from realtime.hub import CONTROL_STREAM
+from realtime.control import CONTROL_STREAM
 from realtime.protocol import BASE, EXTENDED
 from tests.realtime import spark
 from tests.realtime.cable import Client, Json, identifier

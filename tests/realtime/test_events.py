@@ -18,10 +18,10 @@ from redis.asyncio import Redis
 
 from realtime.admission import AdmissionLimits
 from realtime.client import ask
+from realtime.control import CONTROL_STREAM
 from realtime.counters import Count
 from realtime.door import Door
 from realtime.events import EventsApp
-from realtime.hub import CONTROL_STREAM
 from realtime.identity import Identity
 from realtime.limits import HubSettings
 from realtime.publish import MAX_EVENT_BYTES, Publication

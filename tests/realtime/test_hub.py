@@ -10,8 +10,8 @@ import pytest
 from redis.asyncio import Redis
 from websockets.exceptions import ConnectionClosed
 
+from realtime.control import CONTROL_STREAM
 from realtime.counters import Count
-from realtime.hub import CONTROL_STREAM
 from realtime.limits import HubSettings
 from realtime.publish import Publication
 from tests.realtime.cable import FAST_BROKER, Cable, Client, identifier, impatient, person, running_cable
@@ -216,3 +216,22 @@ class TestLeave:
             assert cable.hub.listeners(stream) == 0
             with pytest.raises(ConnectionClosed):
                 await client.next()
+
+
+class TestStanding:
+    async def test_tells_what_there_is_and_what_has_gone_through(self, cable: Cable) -> None:
+        session_id, who = cable.shelf.add_session(cable.account_id), person(cable.account_id)
+        async with cable.client(who) as one, cable.client(who) as two, cable.client():
+            for client in (one, two):
+                await joined(cable, client, session_id)
+            await cable.publisher.publish(f"chat_session_{session_id}", "e", b"1")
+            assert (await one.message(), await two.message()) == (1, 1)
+            standing = cable.hub.standing()
+            assert (standing.clients, standing.users) == (3, 2)
+            assert (standing.streams, standing.subscriptions, standing.outbox_bytes) == (1, 2, 0)
+            sent = standing.sent_bytes
+        await until(lambda: cable.hub.connections == 0, "the end of all")
+        counted = cable.hub.counters.snapshot()
+        assert counted["commands"] == 4
+        assert counted["sent_bytes"] == sent > 500
+        assert cable.hub.counters.lag.cumulated()[0][-1] == ("+Inf", 1)
