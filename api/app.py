@@ -27,6 +27,7 @@ from api import (
     metrics,
     openapi,
     operations,
+    realtime,
     sessions,
     traces,
     webhooks,
@@ -51,6 +52,7 @@ ROUTERS = (
     budgets.router,
     traces.router,
     operations.router,
+    realtime.router,
 )
 
 

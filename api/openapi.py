@@ -36,6 +36,7 @@ TAGS: Final = [
     {"name": "budgets", "description": "What the agents may spend, in tokens: set, watch, lift."},
     {"name": "webhooks", "description": "Where platforms send what people write; proven by their signatures."},
     {"name": "operations", "description": "One message's story, and what needs a person."},
+    {"name": "realtime", "description": "Who is connected just now, what they hear; send them away."},
     {"name": "health", "description": "For load balancers and supervisors."},
 ]
 _WORDS: Final = {

@@ -19,6 +19,7 @@ from domain.permissions import ROLE_PERMISSIONS, Permission, Role
 _HOLD: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:token_id, 1))")
 _LOGIN: Final = text("SELECT * FROM find_login(:email)")
 _OPEN: Final = text("SELECT * FROM open_principal(:user_id, :account_id, :token_id, :issued_at)")
+_MEMBER: Final = text("SELECT 1 FROM memberships WHERE user_id = :user_id AND account_id = app_account()")
 _SERVICE: Final = text("SELECT * FROM open_service(:hash)")
 _REVOKE: Final = text("SELECT revoke_token(:token_id, :expires_at)")
 
@@ -83,6 +84,11 @@ async def open_member(
 def service_token_hash(token: str) -> bytes:
     """Return what a service token is looked up by."""
     return hashlib.sha256(token.encode()).digest()
+
+
+async def is_member(conn: AsyncConnection, user_id: UUID) -> bool:
+    """Whether a person belongs to the account of this transaction."""
+    return (await conn.execute(_MEMBER, {"user_id": user_id})).first() is not None
 
 
 async def open_service(conn: AsyncConnection, token: str) -> Service | None:

@@ -25,6 +25,7 @@ class Permission(StrEnum):
     BUDGETS_READ = "ai.budgets.read"
     BUDGETS_MANAGE = "ai.budgets.manage"
     OPERATIONS_READ = "operations.read"
+    OPERATIONS_MANAGE = "operations.manage"
     EVENTS_PUBLISH = "events.publish"
 
 

@@ -11,7 +11,8 @@ import orjson
 from realtime.identity import Identity
 
 CONTROL_STREAM: Final = "realtime_control"
-"""Passing messages: `{"command":"disconnect","user_id"|"account_id"|"token_id":…,"reconnect":…}`."""
+"""Passing messages: `{"command":"disconnect","user_id"|"account_id"|"token_id":…,"reconnect":…}`,
+`{"command":"tell","account_id":…,"to":<key>}`."""
 _WHOSE: Final = ("user_id", "account_id", "token_id")
 
 
@@ -26,14 +27,32 @@ class Disconnect:
         """Whether it is meant for this one."""
         return all(str(getattr(identity, key)) == value for key, value in self.wanted.items())
 
+    def dump(self) -> bytes:
+        """Return the order as it travels."""
+        return orjson.dumps({"command": "disconnect", **self.wanted, "reconnect": self.reconnect})
 
-def parse(payload: bytes) -> Disconnect | None:
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Say into a list of Redis who of an account is connected."""
+
+    account_id: str
+    to: str
+
+    def dump(self) -> bytes:
+        """Return the order as it travels."""
+        return orjson.dumps({"command": "tell", "account_id": self.account_id, "to": self.to})
+
+
+def parse(payload: bytes) -> Disconnect | Tell | None:
     """Return the order, None for what is none."""
     try:
         message: object = orjson.loads(payload)
     except orjson.JSONDecodeError:
         message = None
     order = cast("dict[str, object]", message) if isinstance(message, dict) else {}
+    if order.get("command") == "tell" and "account_id" in order and "to" in order:
+        return Tell(str(order["account_id"]), str(order["to"]))
     wanted = {key: order[key] for key in _WHOSE if key in order}
     if order.get("command") != "disconnect" or not wanted:
         return None

@@ -78,6 +78,15 @@ class Fanout:
         """Return what somebody hears."""
         return list(self._table)
 
+    def heard_by(self, sockets: set[Connection]) -> dict[Connection, dict[str, list[str]]]:
+        """Return what some sockets hear. Shape: socket -> identifier -> streams."""
+        found: dict[Connection, dict[str, list[str]]] = {}
+        for stream, identifiers in self._table.items():
+            for identifier, listeners in identifiers.items():
+                for socket in sockets & (listeners.sockets | listeners.gates.keys()):
+                    found.setdefault(socket, {}).setdefault(identifier, []).append(stream)
+        return found
+
     def listeners(self, stream: str) -> int:
         """How many subscriptions hear a stream."""
         found = self._table.get(stream, _CALM).values()

@@ -30,8 +30,9 @@ from realtime.limits import HubSettings
 from realtime.presence import Presence
 from realtime.publish import Publisher
 from realtime.sessions import Sessions
-from realtime.standing import Standing
+from realtime.standing import Standing, look, stand
 from realtime.streams import Delivery
+from realtime.survey import Survey
 from realtime.tasks import cancel_all
 from realtime.wheel import Wheel
 
@@ -60,6 +61,7 @@ class Hub:
         self.channels = discover() if channels is None else channels
         self.publisher = Publisher(redis)
         self.presence = Presence(redis, self.settings.presence_ttl_s)
+        self.survey = Survey(redis, self.publisher, lambda account_id: look(self.sockets(), self._fanout, account_id))
         self.sessions = Sessions(redis, self.settings.session_ttl_s)
         self.admission = Admission(self.settings.admission)
         self.flusher = Flusher()
@@ -96,15 +98,7 @@ class Hub:
 
     def standing(self) -> Standing:
         """Return how much of everything there is now."""
-        return Standing(
-            clients=len(self._sockets),
-            users=len({socket.identity.user_id for socket in self._sockets.values()}),
-            streams=len(self._fanout.streams()),
-            subscriptions=len(self._fanout),
-            outbox_bytes=sum(socket.size_bytes for socket in self._sockets.values()),
-            sent_bytes=sum(socket.sent_bytes for socket in self._sockets.values()),
-            loop_lag_s=self._wheel.lag_s,
-        )
+        return stand(self.sockets(), self._fanout, self._wheel.lag_s)
 
     def listeners(self, stream: str) -> int:
         """How many subscriptions of this process hear a stream."""
@@ -123,6 +117,7 @@ class Hub:
     async def stop(self) -> None:
         """End all tasks; sockets should be drained before."""
         await cancel_all(self._tasks)
+        await self.survey.stop()
         await self.sessions.flush()
         await self._broker.stop()
 
@@ -262,11 +257,14 @@ class Hub:
 
     def _control(self, payload: bytes) -> None:
         order = control.parse(payload)
-        if order is None:
-            log.warning("realtime.unknown_control_message")
-            return
-        ended = self.disconnect(order.concerns, reconnect=order.reconnect)
-        log.info("realtime.remote_disconnect", sockets=ended)
+        match order:
+            case control.Disconnect():
+                ended = self.disconnect(order.concerns, reconnect=order.reconnect)
+                log.info("realtime.remote_disconnect", sockets=ended)
+            case control.Tell():
+                self.survey.answer(order)
+            case None:
+                log.warning("realtime.unknown_control_message")
 
     async def _obey(self) -> None:
         while True:

@@ -109,15 +109,15 @@ class Publisher:
             offsets += await self._publish_batch(items[start : start + _BATCH])
         return offsets
 
-    async def publish_transient(self, stream: str, payload: bytes, *, exclude_sid: str = "") -> None:
-        """Send to whoever listens now; nothing is stored, the socket with this sid gets none.
+    async def publish_transient(self, stream: str, payload: bytes, *, exclude_sid: str = "") -> int:
+        """Send to whoever listens now; nothing is stored, the socket with this sid gets none. Return how many processes got it.
 
         Raises RealtimeUnavailableError, EventTooLargeError. Not idempotent: deltas and typing carry their own order.
         """
         _check_size(payload, stream)
         message = b"|0||" + exclude_sid.encode() + b"|" + payload
         try:
-            await ask(self._redis, "PUBLISH", live_channel(check_stream(stream)), message)
+            return int(cast("int", await ask(self._redis, "PUBLISH", live_channel(check_stream(stream)), message)))
         except (RedisError, OSError) as error:
             raise RealtimeUnavailableError("Redis does not answer") from error
 

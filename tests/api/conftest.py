@@ -14,11 +14,14 @@ from pydantic import SecretStr
 
 from adapters.registry import platform_names
 from api.app import create_app
+from api.hub import open_hub
 from api.passwords import hash_password
 from config import Settings
 from domain.permissions import Role
+from realtime.hub import Hub
 from tests.adapters.support import FakeServer, fake_server
 from tests.conftest import DatabaseUrls
+from tests.realtime.support import until
 from tests.tenants import Tenant, Wish, make_tenant
 
 PASSWORD = "correct horse battery staple"
@@ -80,6 +83,15 @@ def client_of(app: FastAPI) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app, raise_app_exceptions=False), base_url="https://chat.example.org"
     )
+
+
+@pytest.fixture
+async def hub(app: FastAPI) -> AsyncGenerator[Hub]:
+    """The part of the api that comes with its lifespan."""
+    async with open_hub(app, app.state.services):
+        found: Hub = app.state.hub
+        await until(lambda: found.hearing, "the hub")
+        yield found
 
 
 @pytest.fixture

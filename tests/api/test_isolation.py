@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
+import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from sqlalchemy import text
@@ -64,6 +65,7 @@ class TestPermissions:
                 assert answer.status_code == 401, (method, route.path)
 
 
+@pytest.mark.usefixtures("hub")
 class TestTenants:
     async def test_foreign_and_guessed_ids_look_the_same(self, app: FastAPI, login: Login) -> None:
         mine, theirs = await login(), await login()
@@ -77,6 +79,8 @@ class TestTenants:
             "blacklist_id": await block(theirs),
             "budget_id": await cap(theirs),
             "approval_id": await ask(app, theirs, session_id, conversation_id),
+            "user_id": theirs.tenant.user_id,
+            "stream": f"chat_session_{session_id}",
             "trace_id": await trace_of(theirs, session_id, message_id),
         }
         checked = 0

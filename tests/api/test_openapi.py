@@ -10,8 +10,10 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api.deps import PUBLIC, declared
+from realtime.hub import Hub
 from tests.adapters.support import FakeServer
 from tests.api.conftest import Login
+from tests.api.live import of
 from tests.api.test_channels import bot
 from tests.api.test_isolation import ask, block, call, calls, cap, talk, trace_of
 from tests.api.test_sessions import agent_reply
@@ -57,8 +59,11 @@ class TestDescription:
 
 
 class TestTruth:
-    async def test_every_answer_fits_its_description(self, app: FastAPI, login: Login, server: FakeServer) -> None:
+    async def test_every_answer_fits_its_description(
+        self, app: FastAPI, hub: Hub, login: Login, server: FakeServer
+    ) -> None:
         person = await login()
+        socket = of(person, hub)
         session_id, message_id, conversation_id = await talk(app, person)
         own = {
             "agent_id": person.tenant.agent_id,
@@ -70,6 +75,8 @@ class TestTruth:
             "budget_id": await cap(person),
             "approval_id": await ask(app, person, session_id, conversation_id),
             "trace_id": await trace_of(person, session_id, message_id),
+            "user_id": person.tenant.user_id,
+            "stream": await socket.hear(session_id),
         }
         server.will(bot())
         fitted: set[str] = set()
@@ -85,6 +92,7 @@ class TestTruth:
             if model is not None:
                 model.model_validate(answer.json(), extra="forbid")
                 fitted.add(f"{method} {route.path}")
+        socket.leave()
         missing = {f"{method} {route.path}" for method, route in calls() if declared(route)} - fitted
         assert {name.rpartition("/")[2] for name in missing} <= REFUSED_HERE
 
