@@ -38,7 +38,7 @@ from activities.queues import TaskQueues
 from activities.replies import Replies
 from activities.sessions import SessionActivities
 from activities.sweeper import Sweeper
-from adapters.connectors import Connectors, socket_platforms
+from adapters.connectors import Connectors, socket_kinds
 from adapters.models import AgentModels
 from adapters.registry import Platforms, platform_names
 from config import Settings
@@ -217,7 +217,7 @@ async def run(settings: Settings) -> None:
         desk.dispatcher,
         f"{socket.gethostname()}:{os.getpid()}",
         serves,
-        socket_platforms(),
+        socket_kinds(),
     )
     sweeper.start()
     try:

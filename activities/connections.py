@@ -22,7 +22,7 @@ from activities.heartbeat import heartbeating
 from activities.intake import Intake
 from activities.queues import TaskQueues
 from adapters.base import PlatformAdapter
-from adapters.connectors import Connector, Connectors, ConnectorStoppedError, Heard, socket_platforms
+from adapters.connectors import Connector, Connectors, ConnectorStoppedError, Heard, has_socket
 from db import connections
 from db.channels import ChannelRow, load_channel
 from db.connections import Lease, LeaseLostError
@@ -61,7 +61,7 @@ class ConnectionActivities:
         except NotFoundError:
             return ConnectionPlan(wanted=False, queue=self.queues.connectors)
         wanted = channel.status != ChannelStatus.DISCONNECTED and channel.credentials is not None
-        return ConnectionPlan(wanted and channel.platform in socket_platforms(), self.queues.connectors)
+        return ConnectionPlan(wanted and has_socket(channel.platform, channel.configuration), self.queues.connectors)
 
     @activity.defn
     async def hold_connection(self, ref: ChannelRef) -> ConnectionEnd:

@@ -38,7 +38,7 @@ class Sweeper:
     dispatcher: Dispatcher
     worker_id: str
     queues: list[str]
-    socket_platforms: Sequence[str]
+    socket_kinds: Sequence[str]
     sweep_after: timedelta = outbox.SWEEP_AFTER
     _tasks: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
 
@@ -111,7 +111,7 @@ class Sweeper:
     async def connect(self) -> int:
         """Have sockets opened that should be and that nobody holds, whatever became of their workflows; returns how many."""
         async with self.db.open() as conn:
-            unheld = await connections.unheld(conn, self.socket_platforms)
+            unheld = await connections.unheld(conn, self.socket_kinds)
         for socket in unheld:
             async with self.db.account(socket.account_id) as conn:
                 aggregate = await connections.tell(conn, socket, CONNECTION_WANTED)

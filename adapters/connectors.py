@@ -59,22 +59,51 @@ class Connector(Protocol):
 
 ConnectorFactory = Callable[[Outside], Connector]
 F = TypeVar("F", bound=ConnectorFactory)
-_factories: dict[Platform, ConnectorFactory] = {}
 
 
-def register_connector(name: str) -> Callable[[F], F]:
-    """Register a connector class under its platform's name."""
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    factory: ConnectorFactory
+    transport: str | None
+
+
+_connectors: dict[Platform, _Registered] = {}
+
+
+def register_connector(name: str, *, transport: str | None = None) -> Callable[[F], F]:
+    """Register a connector class under its platform's name.
+
+    `transport`: it is used instead of the webhook, where a channel's `configuration.transport` says this; else beside it, always.
+    """
 
     def add(factory: F) -> F:
-        _factories[Platform(name)] = factory
+        _connectors[Platform(name)] = _Registered(factory, transport)
         return factory
 
     return add
 
 
-def socket_platforms() -> list[Platform]:
-    """Return the platforms that speak over a socket that we open, sorted. The adapters' registry imports them all."""
-    return sorted(set(platform_names()) & _factories.keys())
+def _known(platform: str) -> _Registered | None:
+    platform_names()  # imports them all
+    return _connectors.get(Platform(platform))
+
+
+def has_socket(platform: str, configuration: Mapping[str, object]) -> bool:
+    """Whether a channel speaks over a connection that we hold."""
+    known = _known(platform)
+    return known is not None and known.transport in {None, configuration.get("transport")}
+
+
+def transport_of(platform: str) -> str | None:
+    """Return what a platform offers instead of its webhook, as `configuration.transport` names it; None for nothing."""
+    known = _known(platform)
+    return known.transport if known else None
+
+
+def socket_kinds() -> list[str]:
+    """Return which channels have a connection, sorted: `platform`, or `platform:transport`."""
+    platforms = [(name, _known(name)) for name in platform_names()]
+    return [name if known.transport is None else f"{name}:{known.transport}" for name, known in platforms if known]
 
 
 class Connectors:
@@ -86,7 +115,7 @@ class Connectors:
 
     def make(self, platform: str) -> Connector:
         """Return a new connector. Raises KeyError where the platform has none."""
-        return _factories[Platform(platform)](Outside(self._http, self._bases.get(platform)))
+        return _connectors[Platform(platform)].factory(Outside(self._http, self._bases.get(platform)))
 
 
 @dataclass(slots=True)

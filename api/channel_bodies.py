@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from adapters.base import Capabilities
+from adapters.connectors import transport_of
 from domain.channel import AmbiguousPolicy, BusyMode
 from domain.errors import InvalidInputError
 from domain.views import View
@@ -28,6 +29,13 @@ class Configuration(BaseModel):
     collect_window_ms: int | None = Field(None, ge=0, le=60_000, description="How long `collect` waits for more")
     groups: Literal["mentions", "all"] | None = Field(None, description="In groups: answer when spoken to, or always")
     ambiguous_policy: AmbiguousPolicy | None = Field(None, description="A send with an unknown outcome: repeat it?")
+    transport: Literal["webhook", "polling"] | None = Field(None, description="How the platform's word comes to us")
+    catch_up_s: float | None = Field(
+        None,
+        ge=0,
+        le=_SECONDS_IN_A_YEAR,
+        description="What was said longer ago, while nobody listened, is not answered",
+    )
     idle_after_s: float | None = Field(None, gt=0, le=_SECONDS_IN_A_YEAR)
     close_after_s: float | None = Field(None, gt=0, le=_SECONDS_IN_A_YEAR)
 
@@ -90,6 +98,7 @@ class PlatformView(View):
     name: str
     supported: bool
     registers_webhook: bool
+    transports: list[str]
     has_receipts: bool
     text_limit: int
     text_unit: str
@@ -115,6 +124,7 @@ def platform_view(name: str, can: Capabilities) -> PlatformView:
         name=can.label,
         supported=True,
         registers_webhook=can.registers_webhook,
+        transports=[one for one in ("webhook", transport_of(name)) if one],
         has_receipts=can.has_receipts,
         text_limit=can.text_limit,
         text_unit=can.text_unit,

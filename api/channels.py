@@ -7,22 +7,19 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.base import CheckResult
-from adapters.connectors import socket_platforms
 from adapters.registry import platform_names
 from api.channel_bodies import ChannelBody, CheckView, NewChannelBody, PlatformView, complete, platform_view
+from api.channel_sockets import check_transport, move_socket, takes_webhooks
 from api.deps import Desk, Principal, allow
 from api.envelope import PageQuery, done, page
 from api.openapi import listed, shows
 from api.services import Services
-from db import blacklists, channel_status, channel_views, connections, outbox, session_views
-from db.channels import ChannelRow, load_channel
-from db.connections import Socket
+from db import blacklists, channel_status, channel_views, outbox, session_views
+from db.channels import load_channel
 from db.credentials import CredentialKeyError
 from domain.channel import ChannelStatus
-from domain.connection import CONNECTION_CHANGED
 from domain.errors import InvalidInputError
 from domain.permissions import Permission
 from domain.session import SessionStatus
@@ -80,6 +77,7 @@ async def platforms(desk: Desk, caller: Reader) -> dict[str, Any]:
 async def create(body: NewChannelBody, desk: Desk, caller: Manager) -> dict[str, Any]:
     """Returns `data.channel` with the `webhook_url` to be given to the platform; `connect` does that where it can."""
     fields = body.channel
+    check_transport(fields.platform, fields.merged({}))
     credentials = complete(desk.platforms.get(fields.platform).capabilities, {}, fields.credentials or {})
     async with desk.db.account(caller.account_id) as conn:
         channel_id = await channel_views.create(
@@ -110,6 +108,7 @@ async def change(channel_id: UUID, body: ChannelBody, desk: Desk, caller: Manage
     fields = body.channel
     async with desk.db.account(caller.account_id) as conn:
         row = await load_channel(conn, channel_id)
+        check_transport(row.platform, fields.merged(row.configuration))
         credentials = None
         if fields.credentials is not None:
             stored = channel_views.opened(desk.box, row.id, row.credentials) or {}
@@ -126,7 +125,7 @@ async def change(channel_id: UUID, body: ChannelBody, desk: Desk, caller: Manage
         )
         aggregate = await channel_status.announce(conn, caller.account_id, channel_id)
         if fields.credentials is not None or fields.configuration is not None:
-            await _move_socket(conn, row)
+            await move_socket(conn, row, fields.merged(row.configuration))
     desk.dispatcher.notify(aggregate)
     return done(channel=await _view(desk, caller, channel_id))
 
@@ -137,7 +136,7 @@ async def remove(channel_id: UUID, desk: Desk, caller: Manager) -> dict[str, Any
     async with desk.db.account(caller.account_id) as conn:
         row = await load_channel(conn, channel_id)
         await blacklists.remove_of_channel(conn, channel_id)
-        await _move_socket(conn, row)
+        await move_socket(conn, row)
         await channel_views.delete(conn, channel_id)
     desk.dispatcher.notify(outbox.channel_aggregate(caller.account_id, channel_id))
     return done("Channel deleted")
@@ -153,18 +152,10 @@ async def _set_status(
         desk.dispatcher.notify(aggregate)
 
 
-async def _move_socket(conn: AsyncConnection, channel: ChannelRow) -> bool:
-    """Have the channel's socket opened, opened anew or closed, as the channel now says; False where there is none."""
-    if channel.platform not in socket_platforms():
-        return False
-    await connections.tell(conn, Socket(channel.account_id, channel.id, channel.platform), CONNECTION_CHANGED)
-    return True
-
-
 async def _settle(desk: Services, caller: Principal, channel_id: UUID, status: ChannelStatus) -> None:
     """End a change of status, of the socket too: a channel that has one is connected when its socket is."""
     async with desk.db.account(caller.account_id) as conn:
-        moved = await _move_socket(conn, await load_channel(conn, channel_id))
+        moved = await move_socket(conn, await load_channel(conn, channel_id))
         if not (moved and status is ChannelStatus.CONNECTED):
             await channel_status.change(conn, caller.account_id, channel_id, status)
     desk.dispatcher.notify(outbox.channel_aggregate(caller.account_id, channel_id))
@@ -178,7 +169,11 @@ async def _check(desk: Services, caller: Principal, channel_id: UUID, *, registe
         adapter, context = desk.channels.open(row)
     except CredentialKeyError:
         return CheckResult(ok=False, problems=("The stored credentials cannot be read any more; enter them again",))
-    url = f"{desk.settings.base_url()}/api/v1/chat/webhooks/{row.webhook_token}" if register else None
+    url = (
+        f"{desk.settings.base_url()}/api/v1/chat/webhooks/{row.webhook_token}"
+        if register and takes_webhooks(row)
+        else None
+    )
     result = await adapter.check(context, url)
     if result.ok:
         async with desk.db.account(caller.account_id) as conn:

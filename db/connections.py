@@ -50,9 +50,7 @@ _MARK: Final = text(
 )
 _STATUS: Final = text("SELECT status FROM chat_channels WHERE id = :channel_id FOR UPDATE")
 _VERSION: Final = text("SELECT version FROM chat_channels WHERE id = :channel_id")
-_UNHELD: Final = text(
-    "SELECT account_id, channel_id, platform FROM unheld_connections(:platforms, :older_than, :at_most)"
-)
+_UNHELD: Final = text("SELECT account_id, channel_id, platform FROM unheld_connections(:kinds, :older_than, :at_most)")
 
 
 class LeaseLostError(Exception):
@@ -130,10 +128,10 @@ async def tell(conn: AsyncConnection, socket: Socket, signal: str) -> Aggregate:
     return aggregate
 
 
-async def unheld(conn: AsyncConnection, platforms: Sequence[str], at_most: int = 100) -> list[Socket]:
+async def unheld(conn: AsyncConnection, kinds: Sequence[str], at_most: int = 100) -> list[Socket]:
     """Return channels of all accounts that should have a connection and show no sign of one for a minute.
 
-    Without those that were refused: these wait for a person.
+    `kinds`: `platform`, or `platform:transport`. Without those that were refused: these wait for a person.
     """
-    values = {"platforms": list(platforms), "older_than": UNHELD_AFTER, "at_most": at_most}
+    values = {"kinds": list(kinds), "older_than": UNHELD_AFTER, "at_most": at_most}
     return [Socket(row.account_id, row.channel_id, row.platform) for row in await conn.execute(_UNHELD, values)]

@@ -1,7 +1,7 @@
 """Telegram's Bot API: `/bot{token}/{method}`, answers and refusals word for word.
 
 https://core.telegram.org/bots/api; platforms.md §2.4 and §2.5; descriptions as the server gives them
-(tdlib/telegram-bot-api, Client.cpp). Files, drafts and polling are not played.
+(tdlib/telegram-bot-api, Client.cpp). Files and drafts are not played; polling is, in telegram_polls.py.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from simulator.faults import Faults
 from simulator.limits import FloodControl
 from simulator.records import Chat, Credentials, Json, Message, Options
 from simulator.state import World
+from simulator.telegram_polls import Polls
 from simulator.telegram_rules import (
     NAMED,
     RefusedError,
@@ -46,6 +47,7 @@ class TelegramApi:
         self._world = world
         self._faults = faults
         self._flood = FloodControl()
+        self._polls = Polls(world)
         self._methods = {
             "getme": self._get_me,
             "setwebhook": self._set_webhook,
@@ -68,6 +70,12 @@ class TelegramApi:
         except BadArgumentsError as error:
             return refusal_response(400, f"Bad Request: {error}")
         channel = self._channel(token, method.lower(), args)
+        if (
+            channel is not None
+            and method.lower() == "getupdates"
+            and not await self._polls.wait(request, channel, args)
+        ):
+            return refusal_response(409, NAMED["conflict"][1])
         call = new_call("telegram", channel, method, args.values)
         if channel is None:
             call.status, call.error = 401, "Unauthorized"
@@ -164,7 +172,7 @@ class TelegramApi:
         if channel.webhook.url is not None:
             text = "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
             raise RefusedError(409, text)
-        return ok([])
+        return ok(self._polls.take(channel, args))
 
     def _send_message(self, channel: Channel, args: Args) -> Answer:
         chat = self._open_chat(channel, args)

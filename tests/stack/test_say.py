@@ -9,6 +9,7 @@ import pytest
 
 from stack.embedded import StackUrls
 from tests.conftest import DatabaseUrls
+from tests.e2e.sockets import listeners
 from tests.stack.people import place, powernode
 
 pytestmark = pytest.mark.usefixtures("redis")
@@ -26,6 +27,8 @@ class TestSay:
         heard: set[str],
     ) -> None:
         async with place(stack_urls, database_urls, redis_url, tmp_path, platform) as here:
+            if not heard:
+                await listeners(here.talk, 1)
             for said in ("hello", "hello again"):
                 status, out, err = await here.powernode("say", "--platform", platform, "--json", said)
                 assert status == 0, err

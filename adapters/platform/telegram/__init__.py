@@ -1,4 +1,4 @@
-"""Telegram through the Bot API and its webhooks (https://core.telegram.org/bots/api).
+"""Telegram through the Bot API and its webhooks, or by polling (https://core.telegram.org/bots/api; polling.py).
 
 Telegram has no idempotency key and no way to read back: a send whose answer was lost stays unknown.
 """
@@ -35,18 +35,18 @@ from adapters.http import Answer, Call, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.html import HTML
 from adapters.platform.telegram.errors import parameter, result_of
+from adapters.platform.telegram.methods import UPDATES, api_base, method_url, token_of
 from adapters.platform.telegram.parsing import parse_update
+from adapters.platform.telegram.polling import TelegramPolling
 from adapters.registry import Outside, register
 from domain.channel import Platform
 from domain.errors import InvalidInputError, SignatureError, UnavailableError
 from domain.message import Attachment, ReplyAddress
 
+__all__ = ["Telegram", "TelegramPolling"]
+
 _SECRET_HEADER: Final = "x-telegram-bot-api-secret-token"  # noqa: S105 - a header's name
 _FILE_MAX_BYTES: Final = 20 << 20
-_UPDATES: Final = (
-    "message", "edited_message", "callback_query", "message_reaction", "my_chat_member",
-)  # fmt: skip
-"""Always named: an omitted list keeps whatever was set before."""
 
 
 @register("telegram")
@@ -71,8 +71,8 @@ class Telegram:
     )
 
     def __init__(self, outside: Outside) -> None:
+        self._outside = outside
         self._http = outside.http
-        self._base = (outside.api_base or "https://api.telegram.org").rstrip("/")
 
     def verify(self, request: WebhookRequest, channel: ChannelContext, now: float) -> None:
         """Compare the secret header; the scheme has neither a signature nor a time."""
@@ -111,7 +111,7 @@ class Telegram:
         path = found.get("file_path")
         if not isinstance(path, str):
             raise InvalidInputError("Telegram does not hand this file out; it may be over 20 MB")
-        url = f"{self._base}/file/bot{_token(channel)}/{quote(path)}"
+        url = f"{api_base(self._outside)}/file/bot{token_of(channel)}/{quote(path)}"
         outcome = await call(self._http, Call(url, method="GET", timeout_s=60.0, max_bytes=_FILE_MAX_BYTES))
         if not isinstance(outcome, Answer) or outcome.status >= 500:
             raise UnavailableError("Telegram's file could not be downloaded just now")
@@ -154,7 +154,7 @@ class Telegram:
         secret = channel.credentials.get("webhook_secret", "")
         if not secret:
             return "The webhook secret is missing; without it no update can be trusted", {}
-        payload = {"url": url, "secret_token": secret, "allowed_updates": list(_UPDATES), "max_connections": 40}
+        payload = {"url": url, "secret_token": secret, "allowed_updates": list(UPDATES), "max_connections": 40}
         answer = result_of(await self._call(channel, "setWebhook", payload))
         if not isinstance(answer, dict):
             return f"The webhook was not registered: {_words(answer)}", {}
@@ -174,7 +174,7 @@ class Telegram:
         request: SendRequest | None = None,
         timeout_s: float = 15.0,
     ) -> Outcome:
-        url = f"{self._base}/bot{_token(channel)}/{method}"
+        url = method_url(self._outside, channel, method)
         before_write = request.before_write if request else None
         return await call(
             self._http, Call(url, json_body=payload, timeout_s=max(timeout_s, 0.001), before_write=before_write)
@@ -183,11 +183,6 @@ class Telegram:
 
 def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
-
-
-def _token(channel: ChannelContext) -> str:
-    # Quoted, so that no character of a wrong token can change the path or break the request.
-    return quote(channel.credentials.get("bot_token", ""), safe=":")
 
 
 def _number(text: str) -> int | str:

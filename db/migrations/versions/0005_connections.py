@@ -13,12 +13,13 @@ depends_on = None
 
 # For the sweepers, which serve all accounts: ids only.
 UNHELD = """
-    CREATE FUNCTION unheld_connections(platforms text[], older_than interval, at_most int)
+    CREATE FUNCTION unheld_connections(kinds text[], older_than interval, at_most int)
     RETURNS TABLE (account_id uuid, channel_id uuid, platform text)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
       SELECT c.account_id, c.id, c.platform FROM chat_channels c
       LEFT JOIN channel_connections x ON x.channel_id = c.id
-      WHERE c.platform = ANY(platforms) AND c.status <> 'disconnected' AND c.credentials IS NOT NULL
+      WHERE (c.platform = ANY(kinds) OR c.platform || ':' || (c.configuration ->> 'transport') = ANY(kinds))
+        AND c.status <> 'disconnected' AND c.credentials IS NOT NULL
         AND (x.channel_id IS NULL OR (x.state <> 'refused' AND x.held_at < now() - older_than))
       ORDER BY x.held_at NULLS FIRST LIMIT at_most
     $$

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from adapters.base import ChannelContext
-from adapters.connectors import Backoff, Connectors, ConnectorStoppedError, socket_platforms
+from adapters.connectors import Backoff, Connectors, ConnectorStoppedError, socket_kinds
 from adapters.platform.discord import DiscordGateway
 from adapters.registry import Outside
 from domain.message import EventKind
@@ -33,7 +33,7 @@ def channel(bot: Bot, **configuration: object) -> ChannelContext:
 
 class TestRegistry:
     async def test_platforms_with_a_socket_have_one(self, http: httpx2.AsyncClient) -> None:
-        assert socket_platforms() == ["discord", "mattermost"]
+        assert socket_kinds() == ["discord", "mattermost", "telegram:polling"]
         assert isinstance(Connectors(http).make("discord"), DiscordGateway)
 
 
