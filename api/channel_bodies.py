@@ -29,7 +29,9 @@ class Configuration(BaseModel):
     collect_window_ms: int | None = Field(None, ge=0, le=60_000, description="How long `collect` waits for more")
     groups: Literal["mentions", "all"] | None = Field(None, description="In groups: answer when spoken to, or always")
     ambiguous_policy: AmbiguousPolicy | None = Field(None, description="A send with an unknown outcome: repeat it?")
-    transport: Literal["webhook", "polling"] | None = Field(None, description="How the platform's word comes to us")
+    transport: Literal["webhook", "polling", "socket_mode"] | None = Field(
+        None, description="How the platform's word comes to us"
+    )
     catch_up_s: float | None = Field(
         None,
         ge=0,

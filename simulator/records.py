@@ -54,6 +54,7 @@ class Credentials(BaseModel):
     verify_token: str = ""
     webhook_token: str = ""
     command_token: str = ""
+    app_token: str = ""
 
 
 @dataclass(slots=True)

@@ -32,6 +32,7 @@ from simulator.mattermost_socket import MattermostSocket
 from simulator.model import ModelApi
 from simulator.protocol import AbortableProtocol
 from simulator.slack import SlackApi
+from simulator.slack_socket import SlackSocket
 from simulator.state import World
 from simulator.telegram import TelegramApi
 from simulator.webhooks import Courier
@@ -61,6 +62,7 @@ async def _lifespan(app: Starlette, state_file: Path | None) -> AsyncGenerator[N
         *_platform_routes(telegram, SlackApi(world, faults, courier), model),
         *_whatsapp_routes(WhatsAppApi(world, faults, courier)),
         WebSocketRoute("/discord/gateway/{channel}/", DiscordGateway(world).endpoint),
+        WebSocketRoute("/slack/socket/{channel}", SlackSocket(world).endpoint),
         WebSocketRoute("/api/v4/websocket", MattermostSocket(world).endpoint),
         *_discord_routes(DiscordApi(world, faults, courier)),
         *_mattermost_routes(MattermostApi(world, faults, courier)),

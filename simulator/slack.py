@@ -20,6 +20,7 @@ from simulator.channel import Channel
 from simulator.faults import Fault, Faults
 from simulator.limits import FloodControl
 from simulator.records import Chat, Delivery, Json, Message
+from simulator.slack_socket import open_address
 from simulator.slack_text import SlackError, read_content, read_metadata
 from simulator.slack_wire import message_object, user_object
 from simulator.state import World
@@ -61,6 +62,8 @@ class SlackApi:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         token = token if scheme.lower() == "bearer" else args.text("token") or ""
         args.values.pop("token", None)
+        if method == "apps.connections.open":
+            return json_response(open_address(self._world, token, request.headers.get("host", "127.0.0.1")))
         channel = self._world.by_token("slack", token)
         call = new_call("slack", channel, method, args.values)
         if channel is None:

@@ -22,6 +22,7 @@ from simulator.channel import Channel
 from simulator.plays import PLAYS, signed
 from simulator.records import Attempt, Delivery
 from simulator.schedule import Schedule
+from simulator.slack_socket import enveloped
 from simulator.state import World
 
 _LOG: Final = logging.getLogger("simulator")
@@ -77,21 +78,29 @@ class Courier:
         if channel.platform == "telegram" and channel.webhook.url is None:
             # Whoever polls comes for it; nobody is sent anything.
             channel.stream.emit("update", orjson.loads(job.body), delivery.chat)
-            job.first.set_result([])
-            job.settled.set()
+        elif channel.platform == "slack" and channel.stream.used:
+            # An app in Socket Mode gets no webhooks.
+            channel.stream.emit(*enveloped(delivery.content_type, job.body), delivery.chat)
+        else:
+            self._world.queue(delivery)
+            self._send(job)
             return job
-        self._world.queue(delivery)
+        job.first.set_result([])
+        job.settled.set()
+        return job
+
+    def _send(self, job: Job) -> None:
+        delivery = job.delivery
         if delivery.queue is None:
             self._start(delivery.channel, self._run(job))
-            return job
+            return
         key = (delivery.channel, delivery.queue)
         waiting = self._queues.get(key)
         if waiting is not None:
             waiting.append(job)
-            return job
+            return
         self._queues[key] = deque([job])
         self._start(delivery.channel, self._drain(key))
-        return job
 
     def resume(self) -> None:
         """Go on with what the state file says is still under way."""

@@ -40,7 +40,7 @@ def credentials_of(platform: str, mark: str) -> dict[str, str]:
     if platform == "telegram":
         return {"bot_token": f"{int(mark[:6], 16)}:{mark}", "webhook_secret": f"s-{mark}"}
     if platform == "slack":
-        return {"bot_token": f"xoxb-{mark}", "signing_secret": f"sign-{mark}"}
+        return {"bot_token": f"xoxb-{mark}", "signing_secret": f"sign-{mark}", "app_token": f"xapp-{mark}"}
     return dict(SIMULATED[platform](hashlib.sha256(mark.encode()).hexdigest()[:32]))
 
 

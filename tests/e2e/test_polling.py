@@ -1,22 +1,27 @@
-"""A bot without a public address: its updates are asked for, and nothing is lost or doubled whoever dies."""
+"""A bot without a public address, on platforms that usually send webhooks: nothing is lost or doubled whoever dies."""
 
 from __future__ import annotations
+
+import pytest
 
 from tests.e2e.sockets import HEARD, STATUS, connected, heard, listeners
 from tests.e2e.system import System
 
 
-class TestPolling:
-    async def test_what_is_said_is_answered_once(self, system: System) -> None:
-        talk, _ = await connected(system, "telegram", transport="polling")
+@pytest.mark.parametrize(("platform", "transport"), [("telegram", "polling"), ("slack", "socket_mode")])
+class TestWithoutAnAddress:
+    async def test_what_is_said_is_answered_once(self, system: System, platform: str, transport: str) -> None:
+        talk, _ = await connected(system, platform, transport=transport)
         await heard(talk, "alice", "hello")
         await heard(talk, "bob", "hi there")
         assert len(await talk.replies(2)) == 2
         asked = await system.simulator.calls(channel=talk.name, method="setWebhook")
         assert asked == []
 
-    async def test_what_is_said_while_the_worker_is_dead_is_answered_once(self, system: System) -> None:
-        talk, _ = await connected(system, "telegram", transport="polling")
+    async def test_what_is_said_while_the_worker_is_dead_is_answered_once(
+        self, system: System, platform: str, transport: str
+    ) -> None:
+        talk, _ = await connected(system, platform, transport=transport)
         await heard(talk, "alice", "one")
         await system.worker.kill()
         await listeners(talk, 0)
@@ -31,6 +36,8 @@ class TestPolling:
             "three",
         ]
 
+
+class TestTransport:
     async def test_a_channel_changes_over_and_back(self, system: System) -> None:
         talk, desk = await connected(system, "telegram", transport="polling")
         channel = f"/chat/channels/{talk.tenant.channel_id}"

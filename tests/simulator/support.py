@@ -153,7 +153,7 @@ class Bot:
 def credentials_of(platform: str, token: str, secret: str) -> dict[str, str]:
     """Return what an adapter and the simulator are both given."""
     if platform == "slack":
-        return {"bot_token": token, "signing_secret": secret}
+        return {"bot_token": token, "signing_secret": secret, "app_token": f"xapp-{secret}"}
     if platform == "whatsapp":
         number = f"1{sum(token.encode()):05d}{int(secret[-8:], 16)}"
         return {"access_token": token, "app_secret": secret, "phone_number_id": number, "verify_token": f"v-{secret}"}

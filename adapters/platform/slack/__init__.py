@@ -40,10 +40,13 @@ from adapters.markdown import render_parts
 from adapters.markdown.mrkdwn import MRKDWN
 from adapters.platform.slack.errors import result_of
 from adapters.platform.slack.parsing import parse_body
+from adapters.platform.slack.socket_mode import SlackSocketMode
 from adapters.registry import Outside, register
 from domain.channel import Platform
 from domain.errors import InvalidInputError, SignatureError, UnavailableError
 from domain.message import Attachment, ReplyAddress
+
+__all__ = ["Slack", "SlackSocketMode"]
 
 _REPLAY_WINDOW_S: Final = 300
 _TIMESTAMP: Final = re.compile(r"\d{1,12}", re.ASCII)
@@ -64,6 +67,12 @@ class Slack:
         credentials=(
             CredentialField("bot_token", "Bot token", "api.slack.com/apps, OAuth & Permissions; it starts with xoxb-"),
             CredentialField("signing_secret", "Signing secret", "api.slack.com/apps, Basic Information"),
+            CredentialField(
+                "app_token",
+                "App-level token",
+                "The same, App-Level Tokens, scope connections:write; for Socket Mode only; it starts with xapp-",
+                required=False,
+            ),
             CredentialField("team_id", "Workspace id", "It starts with T", secret=False, required=False),
         ),
         text_limit=4000,

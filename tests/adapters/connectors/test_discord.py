@@ -33,7 +33,7 @@ def channel(bot: Bot, **configuration: object) -> ChannelContext:
 
 class TestRegistry:
     async def test_platforms_with_a_socket_have_one(self, http: httpx2.AsyncClient) -> None:
-        assert socket_kinds() == ["discord", "mattermost", "telegram:polling"]
+        assert socket_kinds() == ["discord", "mattermost", "slack:socket_mode", "telegram:polling"]
         assert isinstance(Connectors(http).make("discord"), DiscordGateway)
 
 
