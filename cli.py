@@ -119,6 +119,42 @@ def say(
     return run(state, Wish(platform or next(iter(state.demo_channels), ""), as_, text), as_json=json)
 
 
+channel: Final = App(name="channel", help="Channels of the running stack.")
+app.command(channel)
+
+
+@channel.command
+def add(
+    platform: str,
+    *,
+    name: Annotated[str | None, Parameter(help="As operators see it; the platform's name if not given.")] = None,
+    transport: Annotated[
+        str | None, Parameter(help="How its word comes to us: webhook, polling or socket_mode, where it offers that.")
+    ] = None,
+    agent: Annotated[str | None, Parameter(help="Slug of the agent that answers.")] = None,
+    set_: Annotated[
+        list[str] | None, Parameter(name="--set", help="A credential, name=value; what is missing is asked for.")
+    ] = None,
+    json: Annotated[bool, Parameter(help="For programs.")] = False,
+) -> int:
+    """Add a channel: says what it needs and where that is found, connects it, and says what is wrong."""
+    from stack.channel_setup import Wish, given, run
+    from stack.paths import VarDir
+    from stack.service import StartError
+    from stack.state import StackState
+
+    state = StackState.read(VarDir.at(StackSettings.load().var_dir))
+    if state is None:
+        sys.stderr.write("nothing runs here; start it with `make up`\n")
+        return 3
+    try:
+        wish = Wish(platform, name or platform.capitalize(), transport, agent, given(set_ or ()))
+    except StartError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return run(state, wish, as_json=json)
+
+
 def main() -> None:
     """Run a command and end the process with its status."""
     try:

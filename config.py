@@ -89,6 +89,10 @@ class StackSettings(BaseSettings):
     port: int = Field(
         default=8000, ge=0, le=65535, description="Port of the api. `make up` takes a free one if it is busy."
     )
+    real_platforms: Names = Field(
+        default=(),
+        description="Platforms that `make up` does not simulate, separated by commas: their channels talk to the real ones.",
+    )
     public_url: str | None = Field(
         default=None, description="Origin under which the platforms reach the api; the base of every `webhook_url`."
     )

@@ -31,13 +31,17 @@ class ErrorClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CredentialField:
-    """One secret or setting that a platform needs, and where an administrator finds it."""
+    """One secret or setting that a platform needs, and where an administrator finds it.
+
+    `made_up`: any value will do, and nobody but the platform's API is told it; one that is not given is made up.
+    """
 
     name: str
     label: str
     where: str
     secret: bool = True
     required: bool = True
+    made_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)

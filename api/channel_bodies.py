@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any, Literal
 from uuid import UUID
@@ -91,6 +92,7 @@ class CredentialView(View):
     where: str
     secret: bool
     required: bool
+    made_up: bool
 
 
 class PlatformView(View):
@@ -118,7 +120,9 @@ class CheckView(View):
 def platform_view(name: str, can: Capabilities) -> PlatformView:
     """Shape what a platform can do for who wants to connect it."""
     fields = [
-        CredentialView(name=f.name, label=f.label, where=f.where, secret=f.secret, required=f.required)
+        CredentialView(
+            name=f.name, label=f.label, where=f.where, secret=f.secret, required=f.required, made_up=f.made_up
+        )
         for f in can.credentials
     ]
     return PlatformView(
@@ -147,7 +151,7 @@ class ChannelBody(_Body):
 
 
 def complete(can: Capabilities, stored: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """Return stored credentials with the given ones; an empty value removes one.
+    """Return stored credentials with the given ones; an empty value removes one, and what may be made up is.
 
     Raises InvalidInputError for one that the platform does not know, and for a required one that is missing.
     """
@@ -157,6 +161,8 @@ def complete(can: Capabilities, stored: Mapping[str, str], given: Mapping[str, s
         problem = f"Unknown credentials: {', '.join(unknown)}; known: {', '.join(fields)}"
         raise InvalidInputError(problem, details={"errors": [{"field": f"channel.credentials.{unknown[0]}"}]})
     whole = {name: value.strip() for name, value in {**stored, **given}.items() if value.strip()}
+    made_up = [name for name, field in fields.items() if field.made_up and name not in {*whole, *given}]
+    whole |= {name: secrets.token_urlsafe(32) for name in made_up}
     missing = [field for name, field in fields.items() if field.required and name not in whole]
     if missing:
         where = "; ".join(f"{field.name} ({field.where})" for field in missing)

@@ -19,6 +19,7 @@ class RefusedError(StartError):
     def __init__(self, answer: httpx2.Response) -> None:
         super().__init__(f"{answer.request.url.path} answered {answer.status_code}: {answer.text[:300]}")
         self.status = answer.status_code
+        self.reason = _reason(answer)
 
 
 class ApiClient:
@@ -51,6 +52,14 @@ class ApiClient:
         """Return `data` of the answer. Raises RefusedError, httpx2.HTTPError where nobody answers."""
         headers = {"Authorization": f"Bearer {await self.token()}"}
         return _data(await self.http.request(method, f"{self._state.api_url}{path}", json=body, headers=headers))
+
+
+def _reason(answer: httpx2.Response) -> str:
+    """Return the api's own words, in its documented envelope."""
+    try:
+        return str(answer.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {answer.status_code}"
 
 
 def _data(answer: httpx2.Response) -> Mapping[str, object]:

@@ -17,7 +17,7 @@ from stack.paths import VarDir
 from stack.ports import Ports
 from stack.postgres import APP, OWNER, Postgres
 from stack.programs import Launch
-from stack.service import Service
+from stack.service import Service, StartError
 from stack.state import Admin, StackState
 from stack.supervisor import Job, Stage
 from stack.temporal import Temporal, TemporalPorts
@@ -73,10 +73,18 @@ def _embedded(settings: StackSettings, var: VarDir, keys: StackKeys, ports: Port
         database_url=database_url,
         database_owner_url=owner_url or database_url,
         redis_url=redis_url,
+        simulated=_simulated(settings),
         simulator_url=f"http://127.0.0.1:{ports.pick('simulator')}",
         admin=Admin(email=ADMIN_EMAIL, password=keys.admin_password),
     )
     return services, state
+
+
+def _simulated(settings: StackSettings) -> list[str]:
+    unknown = sorted(set(settings.real_platforms) - set(seed.SIMULATED))
+    if unknown:
+        raise StartError(f"POWERNODE_REAL_PLATFORMS names unknown platforms: {', '.join(unknown)}")
+    return [name for name in seed.SIMULATED if name not in settings.real_platforms]
 
 
 def environment(settings: StackSettings, var: VarDir, keys: StackKeys, state: StackState) -> dict[str, str]:
@@ -99,7 +107,7 @@ def environment(settings: StackSettings, var: VarDir, keys: StackKeys, state: St
         "POWERNODE_JWT_SECRET": keys.jwt_secret,
         "POWERNODE_CREDENTIALS_KEY": keys.credentials_key,
         "POWERNODE_SIMULATOR_URL": simulator,
-        "POWERNODE_PLATFORM_API_BASE": json.dumps(dict.fromkeys(seed.SIMULATED, simulator)),
+        "POWERNODE_PLATFORM_API_BASE": json.dumps(dict.fromkeys(state.simulated, simulator)),
     }.items():
         env.setdefault(name, value)
     return env

@@ -121,14 +121,14 @@ async def channels(var: VarDir, state: StackState) -> str:
     async with ApiClient(state) as api:
         calls = _Channels(api, state.simulator_url or "")
         found = {channel.platform: channel for channel in await calls.all() if channel.name.startswith(ACCOUNT)}
-        for platform, credentials in SIMULATED.items():
-            given = credentials(hashlib.sha256(f"{secret} {platform}".encode()).hexdigest()[:32])
+        for platform in state.simulated:
+            given = SIMULATED[platform](hashlib.sha256(f"{secret} {platform}".encode()).hexdigest()[:32])
             known = found.get(platform)
             channel = await calls.show(known.id) if known else await calls.create(platform, given)
             await calls.register(channel, given)
             await calls.connect(channel)
             state.demo_channels[platform] = DemoChannel(id=channel.id, webhook_url=channel.webhook_url)
-    return ", ".join(SIMULATED)
+    return ", ".join(state.simulated)
 
 
 class _Channels:

@@ -44,6 +44,8 @@ class StackState(BaseModel):
     database_url: str
     database_owner_url: str
     redis_url: str
+    simulated: list[str] = []
+    """The platforms that the simulator plays; the others are the real ones."""
     simulator_url: str | None
     admin: Admin
     demo_channels: dict[str, DemoChannel] = {}

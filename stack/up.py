@@ -39,7 +39,7 @@ def run(settings: StackSettings, report: Report, programs: plan.Programs = plan.
                 return asyncio.run(_supervise(settings, var, report, programs))
             finally:
                 var.state.unlink(missing_ok=True)
-    except TimeoutError as error:
+    except (TimeoutError, StartError) as error:
         report.fail("Start", str(error))
         return _FAILED
 

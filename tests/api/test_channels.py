@@ -105,6 +105,12 @@ class TestChange:
         assert answer.status_code == 422
         assert "webhook_secret" in answer.json()["error"]
 
+    async def test_makes_up_what_only_the_platform_is_told(self, login: Login) -> None:
+        person = await login()
+        body = NEW | {"name": "No secret of its own", "credentials": {"bot_token": "1:a"}}
+        answer = await person.post("/chat/channels", {"channel": body})
+        assert answer.json()["data"]["channel"]["credentials_set"] == ["bot_token", "webhook_secret"]
+
     async def test_tells_who_watches(self, app: FastAPI, login: Login) -> None:
         person = await login()
         channel = await change(person, name="Renamed")

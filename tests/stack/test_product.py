@@ -19,6 +19,9 @@ from stack.seed import SIMULATED
 from stack.state import StackState
 from tests.stack.stacks import alive, family, toy_folder
 
+REAL = "whatsapp"
+"""Not simulated in this stack."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ran:
@@ -28,11 +31,11 @@ class Ran:
     out: str
 
 
-async def powernode(folder: Path, *arguments: str) -> Ran:
+async def powernode(folder: Path, *arguments: str, **more: str) -> Ran:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(ROOT / "cli.py"), *arguments),
         cwd="/",
-        env={**os.environ, "POWERNODE_VAR_DIR": str(folder)},
+        env={**os.environ, "POWERNODE_VAR_DIR": str(folder), **more},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -51,7 +54,7 @@ def state(folder: Path) -> StackState:
 async def product() -> AsyncGenerator[Path]:
     """A running product's folder."""
     async with toy_folder() as folder:
-        started = await powernode(folder, "up", "--detach")
+        started = await powernode(folder, "up", "--detach", POWERNODE_REAL_PLATFORMS=REAL)
         assert started.status == 0, started.out
         assert "Powernode is ready" in started.out
         yield folder
@@ -61,14 +64,20 @@ async def product() -> AsyncGenerator[Path]:
 class TestUp:
     async def test_demo_channels_point_at_the_simulator(self, product: Path) -> None:
         found = state(product)
-        assert set(found.demo_channels) == set(SIMULATED)
+        assert set(found.demo_channels) == set(SIMULATED) - {REAL}
         assert all(channel.webhook_url.startswith(found.api_url) for channel in found.demo_channels.values())
         assert set(found.pids) == {"postgres", "valkey", "temporal", "api", "worker", "simulator", "supervisor"}
+
+    async def test_a_platform_that_there_is_not_is_said(self) -> None:
+        async with toy_folder() as folder:
+            ran = await powernode(folder, "up", "--detach", POWERNODE_REAL_PLATFORMS="icq")
+        assert ran.status != 0
+        assert "POWERNODE_REAL_PLATFORMS names unknown platforms: icq" in ran.out
 
     @pytest.mark.full
     async def test_second_up_finds_what_the_first_one_made(self, product: Path) -> None:
         before = state(product)
-        assert (await powernode(product, "up", "--detach")).status == 0
+        assert (await powernode(product, "up", "--detach", POWERNODE_REAL_PLATFORMS=REAL)).status == 0
         after = state(product)
         assert after.demo_channels == before.demo_channels
         assert after.admin == before.admin

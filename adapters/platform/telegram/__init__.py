@@ -61,7 +61,8 @@ class Telegram:
             CredentialField(
                 "webhook_secret",
                 "Webhook secret",
-                "Your own choice: 1 to 256 of A-Z a-z 0-9 _ -; Telegram repeats it with every update",
+                "Your own choice: 1 to 256 of A-Z a-z 0-9 _ -; made up if not given. Telegram repeats it with every update",
+                made_up=True,
             ),
         ),
         text_limit=4096,
