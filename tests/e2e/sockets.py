@@ -39,3 +39,20 @@ async def heard(talk: Talk, person: str, said: str) -> None:
     before = (await talk.rows(HEARD))[0][0]
     await talk.say(person, said, wait=False)
     await talk.until(HEARD, before + 1)
+
+
+async def say_over_a_death(talk: Talk, meanwhile: str | None = None) -> None:
+    """Kill the worker that has heard "one", let a person write, start it again: three messages, three answers, in order.
+
+    `meanwhile`: a change of rows while it is dead.
+    """
+    await talk.system.worker.kill()
+    await listeners(talk, 0)
+    if meanwhile is not None:
+        await talk.rows(meanwhile)
+    await talk.say("alice", "two", wait=False)
+    talk.system.worker.start()
+    await talk.until(HEARD, 2)
+    await heard(talk, "alice", "three")
+    words = ["one", "two", "three"]
+    assert [word for reply in await talk.replies(3) for word in words if word in reply["text"]] == words

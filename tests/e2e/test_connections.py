@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from domain.connection import connection_workflow_id
-from tests.e2e.sockets import FORGET, HEARD, STATE, STATUS, connected, heard, listeners
+from tests.e2e.sockets import FORGET, STATE, STATUS, connected, heard, listeners, say_over_a_death
 from tests.e2e.system import System
 
 pytestmark = pytest.mark.parametrize("platform", ["discord", "mattermost"])
@@ -39,20 +39,7 @@ class TestListening:
         await heard(talk, "alice", "one")
         await talk.replies(1)
         await talk.until("SELECT position <> '{}' FROM channel_connections", True)
-        await system.worker.kill()
-        await listeners(talk, 0)
-        if not resumes:
-            await talk.rows(FORGET)
-        await talk.say("alice", "two", wait=False)
-        system.worker.start()
-        await talk.until(HEARD, 2)
-        await heard(talk, "alice", "three")
-        replies = await talk.replies(3)
-        assert [word for reply in replies for word in ("one", "two", "three") if word in reply["text"]] == [
-            "one",
-            "two",
-            "three",
-        ]
+        await say_over_a_death(talk, None if resumes else FORGET)
 
     async def test_what_was_said_too_long_ago_is_stored_and_not_answered(self, system: System, platform: str) -> None:
         talk, _ = await connected(system, platform, catch_up_s=0)

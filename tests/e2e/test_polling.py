@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.sockets import HEARD, STATUS, connected, heard, listeners
+from tests.e2e.sockets import STATUS, connected, heard, listeners, say_over_a_death
 from tests.e2e.system import System
 
 
@@ -23,18 +23,7 @@ class TestWithoutAnAddress:
     ) -> None:
         talk, _ = await connected(system, platform, transport=transport)
         await heard(talk, "alice", "one")
-        await system.worker.kill()
-        await listeners(talk, 0)
-        await talk.say("alice", "two", wait=False)
-        system.worker.start()
-        await talk.until(HEARD, 2)
-        await heard(talk, "alice", "three")
-        replies = await talk.replies(3)
-        assert [word for reply in replies for word in ("one", "two", "three") if word in reply["text"]] == [
-            "one",
-            "two",
-            "three",
-        ]
+        await say_over_a_death(talk)
 
 
 class TestTransport:
