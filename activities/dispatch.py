@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
 from operator import attrgetter
@@ -75,6 +76,42 @@ def _signal_argument(name: str, rows: Sequence[OutboxRow]) -> object:
     if name == "deliver_recorded":
         return [Recorded(data["message_id"], data["generation"], trace) for data, trace in told]
     return max(int(data["version"]) for data, _ in told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A workflow that is started by its first signal."""
+
+    workflow: str
+    argument: object
+    id: str
+    attributes: Mapping[str, str]
+    summary: str
+    details: str
+
+
+def _session(account_id: str, data: Mapping[str, str]) -> _Target:
+    ref = SessionRef(account_id, data["session_id"], data["channel_id"], data["platform"])
+    return _Target(
+        SESSION_WORKFLOW,
+        SessionState(ref),
+        session_workflow_id(ref.session_id),
+        attribute_values(ref),
+        f"Chat session on {ref.platform}",
+        f"Channel `{ref.channel_id}`, session `{ref.session_id}`",
+    )
+
+
+def _connection(account_id: str, data: Mapping[str, str]) -> _Target:
+    ref = ChannelRef(account_id, data["channel_id"], data["platform"])
+    return _Target(
+        CONNECTION_WORKFLOW,
+        ref,
+        connection_workflow_id(ref.channel_id),
+        ref.attributes(),
+        f"Socket of a channel on {ref.platform}",
+        f"Channel `{ref.channel_id}`",
+    )
 
 
 async def _tell_turns(client: Client, rows: Sequence[OutboxRow]) -> None:
@@ -199,41 +236,21 @@ class Dispatcher:
             same = list(group)
             if name == APPROVAL_RESOLVED:
                 await _tell_turns(client, same)
-            elif name in {CONNECTION_WANTED, CONNECTION_CHANGED}:
-                await self._tell_connection(client, aggregate, name, same)
-            else:
-                await self._tell_session(client, aggregate, name, same)
+                continue
+            target = _connection if name in {CONNECTION_WANTED, CONNECTION_CHANGED} else _session
+            await self._start(client, target(str(aggregate.account_id), orjson.loads(same[0].data)), name, same)
 
-    async def _tell_session(self, client: Client, aggregate: Aggregate, name: str, rows: Sequence[OutboxRow]) -> None:
-        data = orjson.loads(rows[0].data)
-        ref = SessionRef(str(aggregate.account_id), data["session_id"], data["channel_id"], data["platform"])
+    async def _start(self, client: Client, target: _Target, name: str, rows: Sequence[OutboxRow]) -> None:
+        """Signal a workflow, and start it where it does not run."""
         await client.start_workflow(
-            SESSION_WORKFLOW,
-            SessionState(ref),
-            id=session_workflow_id(ref.session_id),
+            target.workflow,
+            target.argument,
+            id=target.id,
             task_queue=self._task_queue,
             task_timeout=TASK_TIMEOUT,
             start_signal=name,
             start_signal_args=[_signal_argument(name, rows)],
-            search_attributes=search_attributes(attribute_values(ref)),
-            static_summary=f"Chat session on {ref.platform}",
-            static_details=f"Channel `{ref.channel_id}`, session `{ref.session_id}`",
-        )
-
-    async def _tell_connection(
-        self, client: Client, aggregate: Aggregate, name: str, rows: Sequence[OutboxRow]
-    ) -> None:
-        data = orjson.loads(rows[0].data)
-        ref = ChannelRef(str(aggregate.account_id), data["channel_id"], data["platform"])
-        await client.start_workflow(
-            CONNECTION_WORKFLOW,
-            ref,
-            id=connection_workflow_id(ref.channel_id),
-            task_queue=self._task_queue,
-            task_timeout=TASK_TIMEOUT,
-            start_signal=name,
-            start_signal_args=[_signal_argument(name, rows)],
-            search_attributes=search_attributes(ref.attributes()),
-            static_summary=f"Socket of a channel on {ref.platform}",
-            static_details=f"Channel `{ref.channel_id}`",
+            search_attributes=search_attributes(target.attributes),
+            static_summary=target.summary,
+            static_details=target.details,
         )
