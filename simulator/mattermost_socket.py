@@ -2,8 +2,7 @@
 
 After `server/channels/app/platform/web_conn.go` of github.com/mattermost/mattermost (platforms.md §5.3): a resumed
 connection is told what it missed and no hello; one that is not known any more, or that is open still, is greeted under a new
-id. Orders of the
-control API: `drop` closes, `invalidate` forgets the connections and closes, `skip` leaves a number out.
+id. Orders of the control API: `drop` closes, `invalidate` forgets the connections and closes, `skip` leaves a number out.
 """
 
 from __future__ import annotations

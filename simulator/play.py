@@ -80,6 +80,10 @@ class Play:
         """Return a delivery of any content. Raises ImpossibleError."""
         return []
 
+    def told(self, channel: Channel, delivery: Delivery, body: bytes) -> tuple[str, Json] | None:
+        """Return name and content of what the bot is told over its own connection instead; None where a webhook is sent."""
+        return None
+
     def answered(self, world: World, channel: Channel, delivery: Delivery, answer: bytes) -> None:
         """Act on what the webhook was answered with, where that is more than an acknowledgement."""
 

@@ -1,6 +1,6 @@
 """Serving a socket, and sessions that can be resumed: each keeps what it was told, numbered, for whoever comes back.
 
-Called by the two sockets. In memory; forgotten sessions cannot be resumed, which is what a test of catching up wants.
+Called by the sockets. In memory; forgotten sessions cannot be resumed, which is what a test of catching up wants.
 """
 
 from __future__ import annotations

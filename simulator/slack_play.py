@@ -14,6 +14,7 @@ from simulator import slack_events, slack_text, slack_wire
 from simulator.channel import Channel
 from simulator.play import Play, Texts
 from simulator.records import Chat, Credentials, Delivery, Json, Message
+from simulator.slack_socket import enveloped
 from simulator.wish import Done, Say
 
 
@@ -36,6 +37,10 @@ class SlackPlay(Play):
 
     def texts(self, text: str) -> Texts:
         return Texts(slack_text.visible(text), slack_text.escaped(text))
+
+    def told(self, channel: Channel, delivery: Delivery, body: bytes) -> tuple[str, Json] | None:
+        # An app in Socket Mode gets no webhooks.
+        return enveloped(delivery.content_type, body) if channel.stream.used else None
 
     def snapshot(self, channel: Channel, message: Message) -> Json:
         return slack_wire.message_object(channel, message)

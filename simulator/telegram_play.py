@@ -6,6 +6,8 @@ platforms.md §2.3). People's deletions make no update, and commands are ordinar
 
 from __future__ import annotations
 
+import orjson
+
 from simulator import telegram_updates
 from simulator.channel import Channel
 from simulator.play import Play, Texts
@@ -33,6 +35,10 @@ class TelegramPlay(Play):
 
     def pressed(self, done: Done, message: Message, say: Say) -> list[Delivery]:
         return telegram_updates.pressed(done.channel, done.chat, done.person, message, say.text)
+
+    def told(self, channel: Channel, delivery: Delivery, body: bytes) -> tuple[str, Json] | None:
+        # Without a webhook, updates wait for whoever polls (telegram_polls.py).
+        return ("update", orjson.loads(body)) if channel.webhook.url is None else None
 
     def upgraded(self, done: Done) -> list[Delivery]:
         channel, old = done.channel, done.chat

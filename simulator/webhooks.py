@@ -16,13 +16,11 @@ from collections.abc import Callable, Coroutine
 from typing import Final
 
 import httpx2
-import orjson
 
 from simulator.channel import Channel
 from simulator.plays import PLAYS, signed
 from simulator.records import Attempt, Delivery
 from simulator.schedule import Schedule
-from simulator.slack_socket import enveloped
 from simulator.state import World
 
 _LOG: Final = logging.getLogger("simulator")
@@ -75,18 +73,14 @@ class Courier:
         """Begin a delivery; it goes on by itself."""
         job = Job(delivery)
         channel = self._world.channels[delivery.channel]
-        if channel.platform == "telegram" and channel.webhook.url is None:
-            # Whoever polls comes for it; nobody is sent anything.
-            channel.stream.emit("update", orjson.loads(job.body), delivery.chat)
-        elif channel.platform == "slack" and channel.stream.used:
-            # An app in Socket Mode gets no webhooks.
-            channel.stream.emit(*enveloped(delivery.content_type, job.body), delivery.chat)
-        else:
+        told = PLAYS[channel.platform].told(channel, delivery, job.body)
+        if told is None:
             self._world.queue(delivery)
             self._send(job)
-            return job
-        job.first.set_result([])
-        job.settled.set()
+        else:
+            channel.stream.emit(*told, delivery.chat)
+            job.first.set_result([])
+            job.settled.set()
         return job
 
     def _send(self, job: Job) -> None:
