@@ -108,13 +108,11 @@ def say(
     json: Annotated[bool, Parameter(help="For programs.")] = False,
 ) -> int:
     """Write as a person on a simulated platform, and watch the answer come."""
-    from stack.paths import VarDir
     from stack.say import Wish, run
-    from stack.state import StackState
+    from stack.state import running
 
-    state = StackState.read(VarDir.at(StackSettings.load().var_dir))
+    state = running(StackSettings.load().var_dir)
     if state is None:
-        sys.stderr.write("nothing runs here; start it with `make up`\n")
         return 3
     return run(state, Wish(platform or next(iter(state.demo_channels), ""), as_, text), as_json=json)
 
@@ -139,13 +137,11 @@ def add(
 ) -> int:
     """Add a channel: says what it needs and where that is found, connects it, and says what is wrong."""
     from stack.channel_setup import Wish, given, run
-    from stack.paths import VarDir
     from stack.service import StartError
-    from stack.state import StackState
+    from stack.state import running
 
-    state = StackState.read(VarDir.at(StackSettings.load().var_dir))
+    state = running(StackSettings.load().var_dir)
     if state is None:
-        sys.stderr.write("nothing runs here; start it with `make up`\n")
         return 3
     try:
         wish = Wish(platform, name or platform.capitalize(), transport, agent, given(set_ or ()))

@@ -34,6 +34,7 @@ class CredentialField:
     """One secret or setting that a platform needs, and where an administrator finds it.
 
     `made_up`: any value will do, and nobody but the platform's API is told it; one that is not given is made up.
+    `transport`: only channels with this one need it.
     """
 
     name: str
@@ -42,6 +43,7 @@ class CredentialField:
     secret: bool = True
     required: bool = True
     made_up: bool = False
+    transport: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

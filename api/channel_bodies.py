@@ -93,6 +93,7 @@ class CredentialView(View):
     secret: bool
     required: bool
     made_up: bool
+    transport: str | None
 
 
 class PlatformView(View):
@@ -121,7 +122,13 @@ def platform_view(name: str, can: Capabilities) -> PlatformView:
     """Shape what a platform can do for who wants to connect it."""
     fields = [
         CredentialView(
-            name=f.name, label=f.label, where=f.where, secret=f.secret, required=f.required, made_up=f.made_up
+            name=f.name,
+            label=f.label,
+            where=f.where,
+            secret=f.secret,
+            required=f.required,
+            made_up=f.made_up,
+            transport=f.transport,
         )
         for f in can.credentials
     ]

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import httpx2
 from rich.console import Console
@@ -22,8 +22,6 @@ from stack.state import StackState
 
 Json = Mapping[str, Any]
 Ask = Callable[[Json], str]
-_FOR_TRANSPORT: Final = {"app_token": "socket_mode"}
-"""Credentials that only one transport needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +78,9 @@ async def add(state: StackState, wish: Wish, ask: Ask) -> Json:
 
 
 def _is_asked(credential: Json, transport: str | None) -> bool:
-    needed_by = _FOR_TRANSPORT.get(credential["name"])
-    return transport == needed_by if needed_by else bool(credential["required"] and not credential["made_up"])
+    if credential["transport"]:
+        return bool(credential["transport"] == transport)
+    return bool(credential["required"] and not credential["made_up"])
 
 
 async def _platform(api: ApiClient, wish: Wish) -> Json:

@@ -5,6 +5,7 @@ Written by the supervisor only, replaced at once at every change; read by the co
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Self
 
@@ -63,3 +64,11 @@ class StackState(BaseModel):
     def write(self, var: VarDir) -> None:
         """Replace stack.json."""
         write_private(var.state, self.model_dump_json(indent=2) + "\n")
+
+
+def running(var_dir: Path) -> StackState | None:
+    """Return the stack that runs in a folder; None where none does, which is said to whoever called the command."""
+    state = StackState.read(VarDir.at(var_dir))
+    if state is None:
+        sys.stderr.write("nothing runs here; start it with `make up`\n")
+    return state

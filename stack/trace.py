@@ -25,9 +25,8 @@ from config import StackSettings
 from domain.views import MessageView, TracedTurnView, TracedWebhookView, TraceView
 from domain.work import delivery_workflow_id, response_workflow_id
 from stack.api_client import ApiClient, RefusedError
-from stack.paths import VarDir
 from stack.service import StartError
-from stack.state import StackState
+from stack.state import StackState, running
 
 _NOT_RUNNING: Final = 3
 _NOT_FOUND: Final = 404
@@ -148,9 +147,8 @@ async def _tell(state: StackState, trace_id: str) -> tuple[TraceView, list[str]]
 
 def show(settings: StackSettings, trace_id: str, *, as_json: bool) -> int:
     """Print the story; 0 when there is one, 1 when nothing is known or nobody answers, 3 when nothing runs here."""
-    state = StackState.read(VarDir.at(settings.var_dir))
+    state = running(settings.var_dir)
     if state is None:
-        sys.stderr.write("nothing runs here; start it with `make up`\n")
         return _NOT_RUNNING
     try:
         story, pages = asyncio.run(_tell(state, trace_id))

@@ -72,6 +72,7 @@ class Slack:
                 "App-level token",
                 "The same, App-Level Tokens, scope connections:write; for Socket Mode only; it starts with xapp-",
                 required=False,
+                transport="socket_mode",
             ),
             CredentialField("team_id", "Workspace id", "It starts with T", secret=False, required=False),
         ),
