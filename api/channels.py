@@ -77,7 +77,8 @@ async def platforms(desk: Desk, caller: Reader) -> dict[str, Any]:
 async def create(body: NewChannelBody, desk: Desk, caller: Manager) -> dict[str, Any]:
     """Returns `data.channel` with the `webhook_url` to be given to the platform; `connect` does that where it can."""
     fields = body.channel
-    check_transport(fields.platform, fields.merged({}))
+    configuration = fields.merged({}) or {}
+    check_transport(fields.platform, configuration)
     credentials = complete(desk.platforms.get(fields.platform).capabilities, {}, fields.credentials or {})
     async with desk.db.account(caller.account_id) as conn:
         channel_id = await channel_views.create(
@@ -85,7 +86,7 @@ async def create(body: NewChannelBody, desk: Desk, caller: Manager) -> dict[str,
             platform=fields.platform,
             name=fields.name,
             credentials=credentials,
-            configuration=fields.merged({}) or {},
+            configuration=configuration,
             rate_limit_per_minute=fields.rate_limit_per_minute or 60,
             default_agent_id=fields.default_agent_id,
             box=desk.box,
@@ -108,7 +109,8 @@ async def change(channel_id: UUID, body: ChannelBody, desk: Desk, caller: Manage
     fields = body.channel
     async with desk.db.account(caller.account_id) as conn:
         row = await load_channel(conn, channel_id)
-        check_transport(row.platform, fields.merged(row.configuration))
+        configuration = fields.merged(row.configuration)
+        check_transport(row.platform, configuration)
         credentials = None
         if fields.credentials is not None:
             stored = channel_views.opened(desk.box, row.id, row.credentials) or {}
@@ -118,14 +120,14 @@ async def change(channel_id: UUID, body: ChannelBody, desk: Desk, caller: Manage
             channel_id,
             name=fields.name,
             rate_limit_per_minute=fields.rate_limit_per_minute,
-            configuration=fields.merged(row.configuration),
+            configuration=configuration,
             credentials=credentials,
             agent=fields.agent(),
             box=desk.box,
         )
         aggregate = await channel_status.announce(conn, caller.account_id, channel_id)
         if fields.credentials is not None or fields.configuration is not None:
-            await move_socket(conn, row, fields.merged(row.configuration))
+            await move_socket(conn, row, configuration)
     desk.dispatcher.notify(aggregate)
     return done(channel=await _view(desk, caller, channel_id))
 

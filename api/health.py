@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Any, cast
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import State
 
 from api.deps import Desk
+from api.hub import hub_of
 from api.services import Services
 from db import operations
 from domain.errors import UnavailableError
-from realtime.hub import Hub
 
 router = APIRouter(tags=["health"])
 TIMEOUT_S = 3.0
@@ -48,7 +48,7 @@ async def _redis(desk: Services) -> None:
 
 
 def _hears(state: State) -> bool:
-    hub = cast("Hub | None", getattr(state, "hub", None))
+    hub = hub_of(state)
     return hub is not None and hub.hearing
 
 

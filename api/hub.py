@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import cast
 
 from fastapi import FastAPI
-from starlette.requests import HTTPConnection
+from starlette.datastructures import State
+from starlette.requests import HTTPConnection, Request
 from starlette.routing import Route, WebSocketRoute
 
 from api.services import Services
 from api.socket import SocketDesk
+from domain.errors import UnavailableError
 from realtime.door import Door
 from realtime.events import EventsApp
 from realtime.hub import Hub
 from realtime.server import CableApp
 
 DRAIN_S = 5.0
+
+
+def hub_of(state: State) -> Hub | None:
+    """Return the app's hub; None before it is opened."""
+    return cast("Hub | None", getattr(state, "hub", None))
+
+
+def live_hub(request: Request) -> Hub:
+    """Return the app's hub. Raises UnavailableError before it is opened."""
+    hub = hub_of(request.app.state)
+    if hub is None:
+        raise UnavailableError("The hub has not begun yet")
+    return hub
 
 
 @asynccontextmanager

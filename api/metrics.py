@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from typing import cast
 
 from fastapi import APIRouter, Request
 from prometheus_client import CollectorRegistry
@@ -17,7 +16,8 @@ from prometheus_client.registry import Collector
 from starlette.responses import Response
 
 from api.deps import Desk
-from domain.errors import AuthenticationError, NotFoundError, UnavailableError
+from api.hub import live_hub
+from domain.errors import AuthenticationError, NotFoundError
 from realtime.counters import Count
 from realtime.hub import Hub
 
@@ -37,11 +37,8 @@ async def metrics(desk: Desk, request: Request) -> Response:
         given.strip().encode(), wanted.get_secret_value().encode()
     ):
         raise AuthenticationError
-    hub = cast("Hub | None", getattr(request.app.state, "hub", None))
-    if hub is None:
-        raise UnavailableError("The hub has not begun yet")
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_HubCollector(hub))
+    registry.register(_HubCollector(live_hub(request)))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict
 from redis.exceptions import RedisError
 
 from api.deps import Desk, Principal, allow
 from api.envelope import done
+from api.hub import live_hub
 from api.openapi import shows
 from db import principals
-from domain.errors import NotFoundError, UnavailableError
+from domain.errors import NotFoundError
 from domain.permissions import Permission
 from domain.views import View
 from realtime import protocol
@@ -29,16 +30,9 @@ from realtime.survey import Answers
 router = APIRouter(prefix="/api/v1/realtime", tags=["realtime"])
 
 
-def _hub(request: Request) -> Hub:
-    hub = cast("Hub | None", getattr(request.app.state, "hub", None))
-    if hub is None:
-        raise UnavailableError("The hub has not begun yet")
-    return hub
-
-
 Reader = Annotated[Principal, allow(Permission.OPERATIONS_READ)]
 Manager = Annotated[Principal, allow(Permission.OPERATIONS_MANAGE)]
-Live = Annotated[Hub, Depends(_hub)]
+Live = Annotated[Hub, Depends(live_hub)]
 
 
 class SubscriptionView(View):

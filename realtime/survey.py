@@ -76,9 +76,9 @@ class Survey:
                 answers += found[1:] if found else []
         except (RedisError, OSError) as error:
             raise RealtimeUnavailableError("Redis does not answer") from error
-        seen = [_read(one) for raw in answers for one in cast("list[dict[str, object]]", orjson.loads(raw))]
-        most = max((len(cast("list[object]", orjson.loads(raw))) for raw in answers), default=0)
-        return Answers(seen, whole=len(answers) == wanted > 0 and most < MAX_SEEN)
+        found_by = [cast("list[dict[str, object]]", orjson.loads(raw)) for raw in answers]
+        whole = len(answers) == wanted > 0 and all(len(found) < MAX_SEEN for found in found_by)
+        return Answers([_read(one) for found in found_by for one in found], whole)
 
     def answer(self, order: Tell) -> None:
         """Answer in the background."""
