@@ -52,7 +52,7 @@ class Aggregate:
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
     """One thing to be carried out. kind `signal`: `name` is the workflow's signal; kind `event`: `data`, JSON text, is
-    the payload.
+    the payload. What one stored row stands for has ids of its own: one is the stored row's, the others are negative.
     """
 
     id: int

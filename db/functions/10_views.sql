@@ -48,7 +48,11 @@ BEGIN
       'processing', a.status = 'processing', 'error', a.status = 'failed', 'error_message', a.error_message));
 END $$;
 
--- An event's payload, as domain/events.py spells it, at the transaction's time.
+-- An event's payload, as domain/events.py spells it, at the transaction's time or at a time of its own.
+CREATE OR REPLACE FUNCTION flow.event_at(at timestamptz, kind text, rest jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
+  SELECT jsonb_build_object('timestamp', flow.moment(at), 'type', kind) || rest
+$$;
+
 CREATE OR REPLACE FUNCTION flow.event(kind text, rest jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
   SELECT jsonb_build_object('timestamp', flow.moment(now()), 'type', kind) || rest
 $$;

@@ -1,4 +1,5 @@
--- An inbound message gets its session, its numbers and its twin in the AI conversation, and the outbox learns of it.
+-- An inbound message gets its session, its numbers and its twin in the AI conversation, and the outbox learns of it: by one
+-- row, because a platform waits for our answer. What it stands for is shaped when it leaves (flow.arrival_rows).
 -- m: {session_key, sender_id, sender_name, agent_id, platform, user_metadata, message_type, content, sanitized,
 --   order_key, platform_message_id, reply_to, metadata, attachments, inbound_event_id, trace_id, deferred_until}.
 -- Deferred and blocked ones get no numbers and no twin. Returns the session. Idempotent through its caller's dedup key.
@@ -8,10 +9,9 @@ RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
   step int := CASE WHEN sender_blocked OR m ->> 'deferred_until' IS NOT NULL THEN 0 ELSE 1 END;
   who text := COALESCE(m ->> 'sender_name', m ->> 'sender_id');
-  opened record;
-  session chat_sessions;
-  twin ai_messages;
-  message chat_messages;
+  session record;
+  twin_id uuid;
+  message_id uuid := gen_random_uuid();
   is_blocked boolean;
 BEGIN
   WITH s AS (
@@ -28,7 +28,7 @@ BEGIN
       message_count = s.message_count + 1,
       last_activity_at = now(),
       version = s.version + 1
-    RETURNING s.*
+    RETURNING s.id, s.ai_conversation_id, s.status, s.last_arrival_no, s.version
   ), c AS (
     INSERT INTO ai_conversations AS c (id, account_id, conversation_id, title, ai_agent_id, last_sequence,
       message_count, metadata)
@@ -40,17 +40,16 @@ BEGIN
       last_sequence = c.last_sequence + excluded.last_sequence,
       message_count = c.message_count + excluded.message_count,
       last_activity_at = now()
-    RETURNING c.last_sequence, c.conversation_id
+    RETURNING c.last_sequence
   )
-  SELECT ROW(s.*)::chat_sessions AS session, c.last_sequence, c.conversation_id INTO STRICT opened FROM s, c;
-  session := opened.session;
+  SELECT s.*, c.last_sequence INTO STRICT session FROM s, c;
   is_blocked := sender_blocked OR session.status = 'blocked';
   IF step = 1 AND NOT is_blocked THEN
     INSERT INTO ai_messages (id, account_id, conversation_id, message_id, role, content, sequence_number,
       content_metadata)
     VALUES (gen_random_uuid(), account, session.ai_conversation_id, gen_random_uuid()::text, 'user', m ->> 'content',
-      opened.last_sequence, jsonb_build_object('sender_name', m ->> 'sender_name'))
-    RETURNING * INTO twin;
+      session.last_sequence, jsonb_build_object('sender_name', m ->> 'sender_name'))
+    RETURNING id INTO twin_id;
   ELSE
     UPDATE inbound_events SET state = CASE WHEN is_blocked THEN 'blocked' ELSE 'deferred' END,
       reason = CASE WHEN is_blocked THEN 'the sender is blocked' ELSE 'over the rate limit' END
@@ -59,27 +58,14 @@ BEGIN
   INSERT INTO chat_messages (id, account_id, channel_id, session_id, direction, message_type, content,
     sanitized_content, delivery_status, arrival_no, order_key, handled_at, deferred_until, platform_message_id,
     reply_to, platform_metadata, attachments, ai_message_id, inbound_event_id, trace_id, delivered_at)
-  VALUES (gen_random_uuid(), account, channel, session.id, 'inbound', m ->> 'message_type', m ->> 'content',
-    m ->> 'sanitized', 'delivered', CASE WHEN twin.id IS NOT NULL THEN session.last_arrival_no END, m ->> 'order_key',
+  VALUES (message_id, account, channel, session.id, 'inbound', m ->> 'message_type', m ->> 'content',
+    m ->> 'sanitized', 'delivered', CASE WHEN twin_id IS NOT NULL THEN session.last_arrival_no END, m ->> 'order_key',
     CASE WHEN is_blocked THEN now() END, CASE WHEN NOT is_blocked THEN (m ->> 'deferred_until')::timestamptz END,
-    m ->> 'platform_message_id', m -> 'reply_to', m -> 'metadata', m -> 'attachments', twin.id,
-    (m ->> 'inbound_event_id')::uuid, m ->> 'trace_id', now())
-  RETURNING * INTO message;
+    m ->> 'platform_message_id', m -> 'reply_to', m -> 'metadata', m -> 'attachments', twin_id,
+    (m ->> 'inbound_event_id')::uuid, m ->> 'trace_id', now());
   INSERT INTO outbox (account_id, aggregate, aggregate_version, kind, name, streams, data, trace_id)
-  SELECT account, 'session:' || session.id, session.version, r.kind, r.name, r.streams, r.data, m ->> 'trace_id'
-  FROM (VALUES
-    (1, 'signal', 'message_received', '{}'::text[], CASE WHEN twin.id IS NOT NULL THEN jsonb_build_object(
-      'session_id', session.id, 'channel_id', channel, 'platform', m ->> 'platform', 'arrival_no', message.arrival_no,
-      'order_key', message.order_key, 'message_id', message.id) END),
-    (2, 'event', 'MessageCreated', ARRAY['ai_conversation_' || opened.conversation_id], CASE WHEN twin.id IS NOT NULL
-      THEN flow.event('message_created', jsonb_build_object('conversation_id', opened.conversation_id, 'message',
-        flow.conversation_message_view(twin))) END),
-    (3, 'event', 'ChatMessageCreated', ARRAY['chat_session_' || session.id], flow.event('message_created',
-      jsonb_build_object('session_id', session.id, 'message', flow.message_view(message)))),
-    (4, 'event', 'SessionUpdated', ARRAY['chat_session_' || session.id, 'chat_channel_' || channel],
-      flow.event('session_updated', jsonb_build_object('session', flow.session_view(session))))
-  ) AS r(position, kind, name, streams, data)
-  WHERE r.data IS NOT NULL ORDER BY r.position;
+  VALUES (account, 'session:' || session.id, session.version, 'arrival', 'message_received', '{}',
+    jsonb_build_object('message_id', message_id, 'numbered', twin_id IS NOT NULL), m ->> 'trace_id');
   RETURN session.id;
 END $$;
 

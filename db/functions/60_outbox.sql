@@ -1,17 +1,67 @@
+-- What an arrival's row stands for: the signal to the session's workflow and what readers are told, shaped when it leaves.
+-- Views are of that moment: newer than the arrival at most, and their versions say so. The first row carries the outbox
+-- row's id, by which it is deleted; the others negative ids of their own, so that the log of a stream can tell repeats.
+
+CREATE OR REPLACE FUNCTION flow.arrival_rows(row_id bigint, told jsonb, at timestamptz)
+RETURNS TABLE (id bigint, kind text, name text, data text, streams text[]) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  message chat_messages;
+  session chat_sessions;
+  twin ai_messages;
+  talk text;
+  view jsonb;
+BEGIN
+  SELECT m.* INTO message FROM chat_messages m WHERE m.id = (told ->> 'message_id')::uuid;
+  IF NOT FOUND THEN
+    -- Nobody is told of what is gone; the row still leaves, or it would hold up its session for ever.
+    RETURN QUERY SELECT row_id, 'event', 'Gone', 'null', '{}'::text[];
+    RETURN;
+  END IF;
+  SELECT s.* INTO STRICT session FROM chat_sessions s WHERE s.id = message.session_id;
+  view := flow.session_view(session);
+  IF (told ->> 'numbered')::boolean THEN
+    SELECT a.* INTO STRICT twin FROM ai_messages a WHERE a.id = message.ai_message_id;
+    SELECT c.conversation_id INTO STRICT talk FROM ai_conversations c WHERE c.id = twin.conversation_id;
+    RETURN QUERY SELECT row_id, 'signal', 'message_received', jsonb_build_object(
+      'session_id', session.id, 'channel_id', message.channel_id, 'platform', view ->> 'platform',
+      'arrival_no', message.arrival_no, 'order_key', message.order_key, 'message_id', message.id)::text, '{}'::text[];
+    RETURN QUERY SELECT -3 * row_id, 'event', 'MessageCreated', flow.event_at(at, 'message_created', jsonb_build_object(
+      'conversation_id', talk, 'message', flow.conversation_message_view(twin)))::text,
+      ARRAY['ai_conversation_' || talk];
+  END IF;
+  RETURN QUERY SELECT
+    CASE WHEN (told ->> 'numbered')::boolean THEN -3 * row_id - 1 ELSE row_id END, 'event', 'ChatMessageCreated',
+    flow.event_at(at, 'message_created', jsonb_build_object('session_id', session.id, 'message',
+      flow.message_view(message)))::text, ARRAY['chat_session_' || session.id];
+  RETURN QUERY SELECT -3 * row_id - 2, 'event', 'SessionUpdated', flow.event_at(at, 'session_updated',
+    jsonb_build_object('session', view))::text,
+    ARRAY['chat_session_' || session.id, 'chat_channel_' || message.channel_id];
+END $$;
+
 -- Takes an aggregate for sending and returns its rows in order. No row at all: another process has it. The lock belongs
 -- to the database session, so that no transaction stays open while Temporal and Redis are called; it ends with
 -- flow.outbox_done or with the connection. A row without an id: nothing waits.
 
 CREATE OR REPLACE FUNCTION flow.outbox_take(account uuid, wanted text)
 RETURNS TABLE (id bigint, kind text, name text, data text, streams text[], trace_id text) LANGUAGE plpgsql AS $$
+DECLARE
+  waiting outbox;
+  found_any boolean := false;
 BEGIN
   PERFORM set_config('app.account_id', account::text, true);
   IF NOT pg_try_advisory_lock(hashtextextended(wanted, 0)) THEN
     RETURN;
   END IF;
-  RETURN QUERY SELECT o.id, o.kind, o.name, o.data::text, o.streams, o.trace_id FROM outbox o
-  WHERE o.aggregate = wanted ORDER BY o.aggregate_version, o.id LIMIT 200;
-  IF NOT FOUND THEN
+  FOR waiting IN SELECT o.* FROM outbox o WHERE o.aggregate = wanted ORDER BY o.aggregate_version, o.id LIMIT 200 LOOP
+    found_any := true;
+    IF waiting.kind = 'arrival' THEN
+      RETURN QUERY SELECT r.id, r.kind, r.name, r.data, r.streams, waiting.trace_id
+      FROM flow.arrival_rows(waiting.id, waiting.data, waiting.created_at) r;
+    ELSE
+      RETURN QUERY SELECT waiting.id, waiting.kind, waiting.name, waiting.data::text, waiting.streams, waiting.trace_id;
+    END IF;
+  END LOOP;
+  IF NOT found_any THEN
     RETURN QUERY SELECT NULL::bigint, NULL::text, NULL::text, NULL::text, NULL::text[], NULL::text;
   END IF;
 END $$;

@@ -21,7 +21,7 @@ outbox = Table(
     Column("data", JSONB, nullable=False),
     Column("trace_id", Text, nullable=False),
     moment("created_at", required=True),
-    one_of("kind", ("signal", "event")),
+    one_of("kind", ("signal", "event", "arrival")),
     Index("ix_outbox_order", "aggregate", "aggregate_version", "id"),
     Index("ix_outbox_age", "created_at"),
 )

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from db import deferred, ingest
 from db.channels import find_channel
 from db.ingest import Ingested, NothingNewError, RawWebhook
+from db.outbox import OutboxRow, session_aggregate, taken
 from db.session import Database
 from domain.message import EventKind, InboundEvent
 from tests.conftest import DatabaseUrls
@@ -43,6 +44,14 @@ async def rows(database: Database, tenant: Tenant, query: str) -> list[Any]:
         return list((await conn.execute(text(query))).all())
 
 
+async def leave(database: Database, tenant: Tenant) -> list[OutboxRow]:
+    """Take what waits for the one session there is, as if it had been carried out."""
+    [session] = await rows(database, tenant, "SELECT id FROM chat_sessions")
+    async with taken(database, session_aggregate(tenant.account_id, session.id)) as leaving:
+        assert leaving is not None
+        return leaving
+
+
 class TestRecordInbound:
     async def test_a_message_has_its_rows_and_leaves_by_the_outbox(self, database: Database, tenant: Tenant) -> None:
         await record(database, tenant, [inbound(1)])
@@ -51,14 +60,18 @@ class TestRecordInbound:
         assert message.sanitized_content == "[USER_MESSAGE_START]\nhello 1\n[USER_MESSAGE_END]"
         [mirror] = await rows(database, tenant, "SELECT * FROM ai_messages")
         assert (mirror.id, mirror.sequence_number, mirror.role) == (message.ai_message_id, 1, "user")
-        outbox = await rows(database, tenant, "SELECT kind, name, aggregate_version FROM outbox ORDER BY id")
-        assert [row.name for row in outbox] == [
-            "message_received",
-            "MessageCreated",
-            "ChatMessageCreated",
-            "SessionUpdated",
+        [waiting] = await rows(database, tenant, "SELECT id, kind, aggregate_version FROM outbox")
+        assert (waiting.kind, waiting.aggregate_version) == ("arrival", 1)
+        leaving = await leave(database, tenant)
+        assert [(row.kind, row.name) for row in leaving] == [
+            ("signal", "message_received"),
+            ("event", "MessageCreated"),
+            ("event", "ChatMessageCreated"),
+            ("event", "SessionUpdated"),
         ]
-        assert {row.aggregate_version for row in outbox} == {1}
+        assert leaving[0].id == waiting.id
+        assert len({row.id for row in leaving}) == 4
+        assert await rows(database, tenant, "SELECT 1 FROM outbox") == []
 
     async def test_fifty_at_once_are_one(self, database: Database, tenant: Tenant) -> None:
         results = await asyncio.gather(*(record(database, tenant, [inbound(1)]) for _ in range(50)))
@@ -128,7 +141,15 @@ class TestRecordInbound:
         assert event.state == "blocked"
         assert message.arrival_no is None
         assert message.handled_at is not None
-        assert await rows(database, tenant, "SELECT 1 FROM outbox WHERE kind = 'signal'") == []
+        assert [row.name for row in await leave(database, tenant)] == ["ChatMessageCreated", "SessionUpdated"]
+        assert await rows(database, tenant, "SELECT 1 FROM outbox") == []
+
+    async def test_an_arrival_whose_message_is_gone_holds_nothing_up(self, database: Database, tenant: Tenant) -> None:
+        await record(database, tenant, [inbound(1)])
+        await rows(database, tenant, "DELETE FROM chat_messages RETURNING id")
+        [gone] = await leave(database, tenant)
+        assert (gone.kind, gone.streams) == ("event", [])
+        assert await rows(database, tenant, "SELECT 1 FROM outbox") == []
 
     async def test_an_expired_block_counts_no_more(self, database: Database, tenant: Tenant) -> None:
         await rows(
