@@ -36,7 +36,7 @@ BEGIN
       left('Chat: ' || (m ->> 'platform') || ' - ' || who, 255), (m ->> 'agent_id')::uuid, n.step, n.step,
       jsonb_build_object('chat_session_id', s.id, 'platform', m ->> 'platform')
     FROM s, LATERAL (SELECT CASE WHEN s.status = 'blocked' THEN 0 ELSE step END AS step) n
-    ON CONFLICT (id) DO UPDATE SET
+    ON CONFLICT (id, account_id) DO UPDATE SET
       last_sequence = c.last_sequence + excluded.last_sequence,
       message_count = c.message_count + excluded.message_count,
       last_activity_at = now()

@@ -32,7 +32,7 @@ BEGIN
   END IF;
   INSERT INTO turns AS t (id, account_id, conversation_id, session_id, agent_id, message_ids, trace_id)
   VALUES (turn, account, s.ai_conversation_id, session, s.agent_id, messages, trace)
-  ON CONFLICT (id) DO NOTHING RETURNING t.status INTO stand;
+  ON CONFLICT (id, account_id) DO NOTHING RETURNING t.status INTO stand;
   IF NOT FOUND THEN
     SELECT t.status INTO stand FROM turns t WHERE t.id = turn;
   END IF;

@@ -14,8 +14,8 @@ from sqlalchemy import (
     DateTime,
     ForeignKeyConstraint,
     MetaData,
+    PrimaryKeyConstraint,
     Text,
-    UniqueConstraint,
     Uuid,
     func,
     text,
@@ -36,6 +36,11 @@ metadata = MetaData(
 def uuid_key() -> Column[object]:
     """Return the usual primary key: a UUID made by the writer, so that it is known before the insert."""
     return Column("id", Uuid, primary_key=True)
+
+
+def uuid_id() -> Column[object]:
+    """Return the same UUID for a table whose primary key is `tenant_key`."""
+    return Column("id", Uuid, nullable=False)
 
 
 def account() -> Column[object]:
@@ -64,13 +69,14 @@ def status_column(name: str, default: str) -> Column[object]:
     return Column(name, Text, nullable=False, server_default=default)
 
 
-def tenant_key() -> UniqueConstraint:
-    """Return the key that `owned` foreign keys point at.
+def tenant_key() -> PrimaryKeyConstraint:
+    """Return the primary key of a table that `owned` foreign keys point at: one index for both, since every insert pays
+    for each.
 
     `id` comes first: led by the account, the index would tempt the planner of a young table, whose statistics say
     nothing yet, to read a whole account where row-level security names it.
     """
-    return UniqueConstraint("id", "account_id")
+    return PrimaryKeyConstraint("id", "account_id")
 
 
 def owned(column: str, parent: str) -> ForeignKeyConstraint:

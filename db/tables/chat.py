@@ -22,7 +22,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from db.tables.base import account, json_column, metadata, moment, one_of, owned, status_column, tenant_key, uuid_key
+from db.tables.base import (
+    account,
+    json_column,
+    metadata,
+    moment,
+    one_of,
+    owned,
+    status_column,
+    tenant_key,
+    uuid_id,
+    uuid_key,
+)
 from domain.channel import ChannelStatus
 from domain.message import DeliveryStatus, Direction, EventKind, MessageType, PartStatus
 from domain.session import Owner, SessionStatus
@@ -30,7 +41,7 @@ from domain.session import Owner, SessionStatus
 chat_channels = Table(
     "chat_channels",
     metadata,
-    uuid_key(),
+    uuid_id(),
     account(),
     Column("platform", Text, nullable=False),
     Column("name", Text, nullable=False),
@@ -60,7 +71,7 @@ chat_channels = Table(
 chat_sessions = Table(
     "chat_sessions",
     metadata,
-    uuid_key(),
+    uuid_id(),
     account(),
     Column("channel_id", Uuid, nullable=False),
     Column("session_key", Text, nullable=False),
@@ -96,7 +107,7 @@ chat_sessions = Table(
 webhook_deliveries = Table(
     "webhook_deliveries",
     metadata,
-    uuid_key(),
+    uuid_id(),
     account(),
     Column("channel_id", Uuid, nullable=False),
     Column("headers", JSONB, nullable=False),
@@ -120,7 +131,7 @@ webhook_deliveries = Table(
 inbound_events = Table(
     "inbound_events",
     metadata,
-    uuid_key(),
+    uuid_id(),
     account(),
     Column("channel_id", Uuid, nullable=False),
     Column("delivery_id", Uuid, nullable=False),
@@ -146,7 +157,7 @@ inbound_events = Table(
 chat_messages = Table(
     "chat_messages",
     metadata,
-    uuid_key(),
+    uuid_id(),
     account(),
     Column("channel_id", Uuid, nullable=False),
     Column("session_id", Uuid, nullable=False),

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from db.tables.base import account, json_column, metadata, moment, one_of, owned, status_column, tenant_key, uuid_key
+from db.tables.base import account, json_column, metadata, moment, one_of, owned, status_column, tenant_key, uuid_id
 from domain.agent import ApprovalStatus, TurnStatus
 from domain.agent_view import AgentStatus
 from domain.budget import BudgetPeriod
@@ -30,7 +30,7 @@ from domain.budget import BudgetPeriod
 ai_agents = Table(
     "ai_agents",
     metadata,
-    uuid_key(),
+    uuid_id(),
     account(),
     Column("name", Text, nullable=False),
     Column("slug", Text, nullable=False),
@@ -51,7 +51,7 @@ ai_agents = Table(
 ai_conversations = Table(
     "ai_conversations",
     metadata,
-    uuid_key(),
+    uuid_id(),
     account(),
     Column("conversation_id", Text, nullable=False, unique=True),
     status_column("conversation_type", "agent"),
@@ -73,7 +73,7 @@ ai_conversations = Table(
 ai_messages = Table(
     "ai_messages",
     metadata,
-    uuid_key(),
+    uuid_id(),
     account(),
     Column("conversation_id", Uuid, nullable=False),
     Column("message_id", Text, nullable=False, unique=True),
@@ -106,7 +106,7 @@ ai_messages = Table(
 turns = Table(
     "turns",
     metadata,
-    uuid_key(),
+    uuid_id(),
     account(),
     Column("conversation_id", Uuid, nullable=False),
     Column("session_id", Uuid),
@@ -146,7 +146,7 @@ turn_steps = Table(
 ai_budgets = Table(
     "ai_budgets",
     metadata,
-    uuid_key(),
+    uuid_id(),
     account(),
     Column("agent_id", Uuid),
     Column("period", Text, nullable=False),
@@ -179,7 +179,7 @@ budget_reservations = Table(
 tool_approvals = Table(
     "tool_approvals",
     metadata,
-    uuid_key(),
+    uuid_id(),
     account(),
     Column("turn_id", Uuid, nullable=False),
     Column("step", Integer, nullable=False),
