@@ -3,7 +3,7 @@
 A message over the limit is stored all the same and processed when its place comes; nothing is dropped, and no
 verified webhook is ever answered 429 (ruling 15). While Redis is away there is no limit (ruling 13).
 
-A platform waits for our answer, so while a window has much room its places are taken beside the work, not before it.
+A platform waits for our answer, so while a window has much room its places are taken after the work, not before it.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class ArrivalLimit:
         self._redis = redis
         self._take = redis.register_script(_SCRIPT)
         self._windows: defaultdict[UUID, _Window] = defaultdict(_Window)
+        self._untold: list[tuple[_Window, UUID, int]] = []
         self._takings: set[asyncio.Task[None]] = set()
 
     async def place(self, channel_id: UUID, limit_per_minute: int) -> datetime | None:
@@ -64,15 +65,22 @@ class ArrivalLimit:
         window = self._windows[channel_id]
         if window.unheard < window.share:
             window.unheard += 1
-            taking = asyncio.create_task(self._take_unasked(window, channel_id, limit_per_minute))
-            self._takings.add(taking)
-            taking.add_done_callback(self._takings.discard)
+            self._untold.append((window, channel_id, limit_per_minute))
             return None
         wait_ms = await self._take_place(window, channel_id, limit_per_minute)
         return datetime.now(UTC) + timedelta(milliseconds=wait_ms) if wait_ms > 0 else None
 
+    def tell(self) -> None:
+        """Have the places that were given without asking counted, in the background: call it when the work is done."""
+        for given in self._untold:
+            taking = asyncio.create_task(self._take_unasked(*given))
+            self._takings.add(taking)
+            taking.add_done_callback(self._takings.discard)
+        self._untold.clear()
+
     async def settle(self) -> None:
         """Wait until every place that was given is counted, before Redis is closed."""
+        self.tell()
         await asyncio.gather(*self._takings)
 
     async def _take_unasked(self, window: _Window, channel_id: UUID, limit_per_minute: int) -> None:

@@ -40,6 +40,8 @@ class Intake:
             ingested = await ingest.store(self.db, channel, raw, events, deferred_until=until)
         except NothingNewError:
             return 0
+        finally:
+            self.limit.tell()
         self._carry(ingested)
         if until is not None:
             await tell_waiting(

@@ -38,9 +38,9 @@ from api.services import Services, build
 from config import Settings
 
 ROUTERS = (
+    webhooks.router,  # looked at first: a platform waits
     health.router,
     metrics.router,
-    webhooks.router,
     auth.router,
     channels.router,
     sessions.router,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from pydantic import ValidationError
 
@@ -38,6 +38,8 @@ _SERVICE: Final = (
 )  # fmt: skip
 _STAND_INS: Final = frozenset({1087968824, 136817688, 777000})
 """Service accounts that stand for an anonymous administrator or a channel; `sender_chat` says for whom."""
+_GROUPS: Final = frozenset({"group", "supergroup"})
+_KNOWN_FIELDS: Final = frozenset(field.alias or name for name, field in Message.model_fields.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +49,26 @@ class _Update:
     all_in_groups: bool
     dedup_key: str
 
-    def item(self, kind: EventKind, chat: Chat | None, at: float | None, number: int) -> InboundEvent:
-        """Return an item with everything that all kinds share. `number` breaks ties of a second, as ids do."""
+    def item(self, kind: EventKind, chat: Chat | None, at: float | None, number: int, **told: Any) -> InboundEvent:
+        """Return an item with everything that all kinds share, and with what is `told` of this one.
+
+        `number` breaks ties of a second, as ids do.
+        """
         where = str(chat.id) if chat else ""
         moment = instant(at, self.request.received_at)
-        return InboundEvent(
-            dedup_key=self.dedup_key,
-            order_key=f"{max(int(moment.timestamp()), 0):012d}.{max(number, 0):020d}",
-            kind=kind,
-            session_key=where,
-            reply_to=ReplyAddress(chat=where),
-            sender=Sender(id=where),
-            message_id=str(number),
-            text="",
-            occurred_at=moment,
-            is_group=chat is not None and chat.type in {"group", "supergroup"},
-        )
+        shared: dict[str, Any] = {
+            "dedup_key": self.dedup_key,
+            "order_key": f"{max(int(moment.timestamp()), 0):012d}.{max(number, 0):020d}",
+            "kind": kind,
+            "session_key": where,
+            "reply_to": ReplyAddress(chat=where),
+            "sender": Sender(id=where),
+            "message_id": str(number),
+            "text": "",
+            "occurred_at": moment,
+            "is_group": chat is not None and chat.type in _GROUPS,
+        }
+        return InboundEvent(**(shared | told))
 
 
 def parse_update(request: WebhookRequest, channel: ChannelContext) -> ParsedWebhook:
@@ -120,15 +126,14 @@ def _sender(user: User | None, stand_in: Chat | None, us: Ourselves) -> Sender:
     return Sender(str(user.id), user.name, user.username, is_bot=user.is_bot, is_self=user.id == us.id)
 
 
-def _placed(item: InboundEvent, message: Message) -> InboundEvent:
-    """Put an item where its message is: a forum's topic is a conversation of its own."""
+def _place(message: Message) -> dict[str, Any]:
+    """Return where a message is: a forum's topic is a conversation of its own."""
     topic = str(message.message_thread_id) if message.is_topic_message and message.message_thread_id else None
-    chat = item.reply_to.chat
-    return replace(
-        item,
-        session_key=f"{chat}:{topic}" if topic else chat,
-        reply_to=ReplyAddress(chat=chat, thread=topic, message=str(message.message_id)),
-    )
+    chat = str(message.chat.id)
+    return {
+        "session_key": f"{chat}:{topic}" if topic else chat,
+        "reply_to": ReplyAddress(chat=chat, thread=topic, message=str(message.message_id)),
+    }
 
 
 def _message(update: _Update, name: str, raw: object) -> InboundEvent:
@@ -136,29 +141,30 @@ def _message(update: _Update, name: str, raw: object) -> InboundEvent:
     message = Message.model_validate(raw)
     fields = cast("dict[str, object]", raw).keys()
     edited = kind is EventKind.EDIT
-    item = _placed(
-        update.item(kind, message.chat, message.edit_date if edited else message.date, message.message_id), message
-    )
     content = read_content(message, _unknown_fields(fields))
-    item = replace(
-        item,
+    item = update.item(
+        kind,
+        message.chat,
+        message.edit_date if edited else message.date,
+        message.message_id,
+        **_place(message),
         sender=_sender(message.from_, message.sender_chat, update.us),
         text=content.text,
         message_type=content.message_type,
         attachments=content.attachments,
         target_message_id=str(message.message_id) if edited else None,
-        mentioned_us=item.is_group and mentions(message, update.us),
+        mentioned_us=message.chat.type in _GROUPS and mentions(message, update.us),
         metadata=_metadata(message),
     )
     item = _as_command(item, message, update.us)
     if any(field.startswith(_SERVICE) for field in fields):
         return replace(item, kind=EventKind.SYSTEM, text="", ignored="a service message")
-    return replace(item, ignored=refusal or _ignored(update, item, message))
+    ignored = refusal or _ignored(update, item, message)
+    return item if ignored == item.ignored else replace(item, ignored=ignored)
 
 
-def _unknown_fields(fields: object) -> list[str]:
-    known = {field.alias or name for name, field in Message.model_fields.items()}
-    return [name for name in cast("list[str]", fields) if name not in known]
+def _unknown_fields(fields: Iterable[str]) -> list[str]:
+    return [name for name in fields if name not in _KNOWN_FIELDS]
 
 
 def _metadata(message: Message) -> dict[str, str]:
@@ -207,9 +213,7 @@ def _callback(update: _Update, raw: object) -> InboundEvent:
     pressed = Callback.model_validate(raw)
     message = pressed.message
     chat = message.chat if message else Chat(id=pressed.from_.id)
-    item = update.item(EventKind.ACTION, chat, None, 0)
-    if message is not None:
-        item = _placed(item, message)
+    item = update.item(EventKind.ACTION, chat, None, 0, **(_place(message) if message else {}))
     rows = message.reply_markup.inline_keyboard if message and message.reply_markup else []
     labels = [button.text for row in rows for button in row if button.callback_data == pressed.data]
     return replace(
