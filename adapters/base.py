@@ -8,7 +8,7 @@ activities (send, lookup, indicate, fetch_media, stream).
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +17,7 @@ from typing import Protocol
 from domain.agent import ModelEvent, ModelRequest
 from domain.channel import Platform
 from domain.message import Attachment, InboundEvent, ReplyAddress
+from domain.outbound import OutboundLimits, Payload
 
 
 class ErrorClass(StrEnum):
@@ -25,6 +26,7 @@ class ErrorClass(StrEnum):
     TRANSIENT = "transient"
     RATE_LIMITED = "rate_limited"
     PERMANENT = "permanent"
+    WINDOW_CLOSED = "window_closed"
     BAD_MARKUP = "bad_markup"
     CHANNEL_BROKEN = "channel_broken"
 
@@ -48,7 +50,12 @@ class CredentialField:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a platform can do, as data: what it cannot do is said here, not by missing methods."""
+    """What a platform can do, as data: what it cannot do is said here, not by missing methods.
+
+    `outbound`: what it carries besides text. `reply_window_s`: how long after a person's last message one may write to them
+    freely; 0: always. `receipts_name_sends`: a receipt gives a send's nonce back, and so tells of one whose answer was lost.
+    `typing_s`: how often "typing" must be shown again; 0: there is no such sign. `marks_read`: a person sees what was read.
+    """
 
     label: str
     credentials: tuple[CredentialField, ...]
@@ -60,16 +67,25 @@ class Capabilities:
     can_edit: bool = False
     has_receipts: bool = False
     registers_webhook: bool = False
+    outbound: OutboundLimits = field(default_factory=OutboundLimits)
+    reply_window_s: int = 0
+    receipts_name_sends: bool = False
+    typing_s: float = 0.0
+    marks_read: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelContext:
-    """What an adapter may know of a channel. `identity` is what `check` learned of our own bot (ids as strings)."""
+    """What an adapter may know of a channel. `identity` is what `check` learned of our own bot (ids as strings).
+
+    `webhook_url`: where the platform reaches us, for what has to name it in a message; None where nobody knows.
+    """
 
     channel_id: str
     credentials: Mapping[str, str]
     configuration: Mapping[str, object] = field(default_factory=dict[str, object])
     identity: Mapping[str, str] = field(default_factory=dict[str, str])
+    webhook_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +129,37 @@ class ParsedWebhook:
 
 @dataclass(frozen=True, slots=True)
 class RenderedPart:
-    """One sendable piece: in the platform's dialect, and plain for the single retry after bad markup."""
+    """One sendable piece: in the platform's dialect, and plain for the single retry after bad markup.
+
+    `payload`: what it carries besides its text, which is then a caption, or the text above buttons, or empty.
+    """
 
     body: str
     plain: str
+    payload: Payload | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingFile:
+    """A file to be uploaded. `open` starts its bytes anew, as chunks, with each call; it is never whole in memory."""
+
+    filename: str
+    mime_type: str
+    size_bytes: int
+    open: Callable[[], Awaitable[AsyncIterator[bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
 class SendRequest:
-    """One part to be sent.
+    """One part to be sent. `session_key` names its conversation; `file`: the bytes of a file part.
+
+    `keep_ref` stores what an upload is called at the platform before it becomes visible, where only that can tell later
+    whether it did; it raises as `before_write` does.
 
     `nonce` is stable across attempts (the platform's idempotency or correlation value where it has one).
     `before_write` is called immediately before the request's bytes leave; it raises when the claim has run out, and
-    the adapter lets that error through (fencing, ruling 1).
+    the adapter lets that error through (fencing, ruling 1). It fences the request that makes the message visible: an upload
+    before that may be repeated, for nobody sees it.
     """
 
     address: ReplyAddress
@@ -134,6 +168,14 @@ class SendRequest:
     before_write: Callable[[], None]
     as_plain: bool = False
     timeout_s: float = 15.0
+    session_key: str = ""
+    file: OutgoingFile | None = None
+    keep_ref: Callable[[str], Awaitable[None]] | None = None
+
+    @property
+    def text(self) -> str:
+        """The text in the form in which it is to be sent."""
+        return self.part.plain if self.as_plain else self.part.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +210,12 @@ SendResult = Accepted | Refused | Unknown
 
 @dataclass(frozen=True, slots=True)
 class LookupRequest:
-    """Which send to look for, by the nonce it carried."""
+    """Which send to look for, by the nonce it carried, or by what its upload was called (`upload_ref`)."""
 
     address: ReplyAddress
     nonce: str
     sent_after: datetime
+    upload_ref: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +283,11 @@ class PlatformAdapter(Protocol):
         """
         ...
 
-    def render(self, markdown: str) -> list[RenderedPart]:
-        """Render agents' Markdown in the platform's dialect, split so that no part is over the platform's limit."""
+    def render(self, markdown: str, limit: int | None = None) -> list[RenderedPart]:
+        """Render agents' Markdown in the platform's dialect, split so that no part is over the platform's limit.
+
+        `limit`: a smaller one, in the same unit, for a caption or a text above buttons.
+        """
         ...
 
     async def send(self, channel: ChannelContext, request: SendRequest) -> SendResult:
