@@ -114,7 +114,8 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
     publisher = Publisher(redis)
     platforms = Platforms(http, settings.platform_api_base)
     dispatcher = Dispatcher(db, lambda: client, publisher, task_queue=queues.chat)
-    channels = ChannelDesk(db, platforms, CredentialBox(settings.credentials_keys()), dispatcher)
+    box = CredentialBox(settings.credentials_keys())
+    channels = ChannelDesk(db, platforms, box, dispatcher, settings.base_url())
     models = AgentModels(
         http,
         base_url=settings.agent_base_url,

@@ -86,7 +86,7 @@ def build(settings: Settings) -> Services:
     box = CredentialBox(settings.credentials_keys())
     temporal: list[Client] = []
     dispatcher = Dispatcher(db, lambda: temporal[0] if temporal else None, publisher, task_queue=settings.chat_queue)
-    channels = ChannelDesk(db, platforms, box, dispatcher)
+    channels = ChannelDesk(db, platforms, box, dispatcher, settings.base_url())
     return Services(
         settings=settings,
         db=db,

@@ -59,7 +59,7 @@ _NEXT: Final = text(f"{_SPOKEN} ORDER BY a.sequence_number LIMIT :limit")
 _TROUBLED: Final = text(
     """
     SELECT d.message_id, d.session_id, d.channel_id, d.part_no, d.status, d.error_code, d.error_message, d.attempts,
-        d.plain, d.created_at, count(*) OVER () AS total
+        COALESCE(NULLIF(d.plain, ''), '[' || (d.payload ->> 'kind') || ']', '') AS plain, d.created_at, count(*) OVER () AS total
     FROM message_deliveries d JOIN chat_messages m ON m.id = d.message_id AND m.generation = d.generation
     WHERE d.status IN ('dead', 'unknown')
     ORDER BY d.created_at DESC, d.id LIMIT :limit OFFSET :offset

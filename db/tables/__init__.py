@@ -22,6 +22,7 @@ from db.tables.conversations import (
     turns,
 )
 from db.tables.plumbing import channel_connections, outbox, worker_heartbeats
+from db.tables.uploads import chat_uploads
 
 __all__ = [
     "accounts",
@@ -35,6 +36,7 @@ __all__ = [
     "chat_channels",
     "chat_messages",
     "chat_sessions",
+    "chat_uploads",
     "inbound_events",
     "memberships",
     "message_deliveries",
