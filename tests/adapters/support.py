@@ -97,6 +97,8 @@ class FakeServer:
             return False
         content = line.encoded()
         given = {"content-type": "application/json", "content-length": str(len(content))} | line.headers
+        if "transfer-encoding" in given:
+            del given["content-length"]
         text = "".join(f"{name}: {value}\r\n" for name, value in given.items())
         writer.write(f"HTTP/1.1 {line.status} X\r\n{text}\r\n".encode() + content[: line.cut_after])
         await writer.drain()
