@@ -31,6 +31,7 @@ from activities.connections import ConnectionActivities
 from activities.delivery import DeliveryActivities
 from activities.dispatch import Dispatcher
 from activities.failpoints import Failpoints
+from activities.files import FileStore, file_store
 from activities.intake import Intake
 from activities.limiter import SendLimiter
 from activities.messages import MessageActivities
@@ -74,6 +75,7 @@ class Desk:
     db: Database
     redis: Redis
     http: httpx2.AsyncClient
+    files: FileStore
     dispatcher: Dispatcher
     sessions: SessionActivities
     agent: AgentActivities
@@ -129,6 +131,7 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
         db=db,
         redis=redis,
         http=http,
+        files=file_store(settings.files_folder(), settings.bucket()),
         dispatcher=dispatcher,
         sessions=SessionActivities(db, dispatcher, queues, history_cap=settings.history_cap),
         agent=AgentActivities(db, models, publisher, replies, delivery, approvals),
