@@ -125,13 +125,14 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
     )
     replies = Replies(db, platforms, dispatcher)
     failpoints, claims = Failpoints(settings.failpoint), Claims(settings.claim_s)
-    delivery = DeliveryActivities(db, channels, SendLimiter(redis), dispatcher, failpoints, claims)
+    files = file_store(settings.files_folder(), settings.bucket())
+    delivery = DeliveryActivities(db, channels, SendLimiter(redis), dispatcher, failpoints, claims, files)
     approvals = ApprovalActivities(db, dispatcher)
     return Desk(
         db=db,
         redis=redis,
         http=http,
-        files=file_store(settings.files_folder(), settings.bucket()),
+        files=files,
         dispatcher=dispatcher,
         sessions=SessionActivities(db, dispatcher, queues, history_cap=settings.history_cap),
         agent=AgentActivities(db, models, publisher, replies, delivery, approvals),

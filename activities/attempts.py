@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from adapters.base import ErrorClass, LookupRequest
+from adapters.base import Capabilities, ErrorClass, LookupRequest
 from db.deliveries import Claims, Outgoing, PartRow
 from domain.message import PartStatus, ReplyAddress
 
+AMBIGUOUS: Final = "ambiguous"
 BACKOFF_CAP_S: Final = 600.0
 FIRST_RECEIPT_S: Final = 1.0
 """How long the first look for a receipt waits."""
@@ -63,8 +64,10 @@ def lookup_request(claimed: Claimed) -> LookupRequest:
     return LookupRequest(address(claimed.message.reply_to), claimed.part.nonce, since, upload_ref)
 
 
-def paced(wait: Wait, message: Outgoing) -> Wait:
-    """Return how long to wait for a receipt that may end an ambiguous attempt at any moment: as long again as already waited."""
+def paced(wait: Wait, message: Outgoing, can: Capabilities) -> Wait:
+    """Return a wait, shortened where a receipt may end an ambiguous attempt at any moment: as long again as already waited."""
+    if wait.error_class != AMBIGUOUS or not can.receipts_name_sends:
+        return wait
     begun = [part.first_attempt_at for part in message.parts if part.status is PartStatus.ATTEMPTING]
     waited_s = (message.at - begun[0]).total_seconds() if begun and begun[0] else 0.0
     return Wait(min(wait.seconds, max(FIRST_RECEIPT_S, waited_s)), wait.error_class)
@@ -76,7 +79,7 @@ def decide(message: Outgoing, paused_s: float, claims: Claims) -> PartRow | Wait
         if part.status is PartStatus.ATTEMPTING:
             due = claims.ambiguous_at(part)
             left = 0.0 if due is None else (due - message.at).total_seconds()
-            return Wait(left, "ambiguous") if left > 0 else part
+            return Wait(left, AMBIGUOUS) if left > 0 else part
         if part.status is PartStatus.QUEUED:
             return _decide_queued(message, part, paused_s)
     return None

@@ -5,10 +5,10 @@ Called by activities/delivery.py, which decides what becomes of the answer.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, cast
+from typing import Final
 
 import structlog
 from pydantic import ValidationError
@@ -93,7 +93,8 @@ class PartSender:
             chunks = await begin()
         except NoSuchFileError:
             return None
-        await cast("object", chunks).aclose() if hasattr(chunks, "aclose") else None  # pyright: ignore
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
         return OutgoingFile(payload.filename, payload.mime_type, payload.size_bytes, begin)
 
 
@@ -121,3 +122,11 @@ def window_template(configuration: Mapping[str, object], part: PartRow) -> Templ
     folded = " ".join(storable(said).split())[:1000]
     filled = tuple(one.replace("{text}", folded)[:1024] for one in template.parameters)
     return template.model_copy(update={"parameters": filled, "instead": True})
+
+
+def instead_note(part: PartRow) -> tuple[str, str] | None:
+    """Return what an operator is told of a part that went out as the channel's template."""
+    template = part.payload if isinstance(part.payload, Template) else None
+    if template is None or not template.instead:
+        return None
+    return ("window_template", f"Sent as the template {template.name}, because the reply window was closed")

@@ -7,7 +7,6 @@ is still the same claim. A worker that was stopped and wakes up late finds that 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,11 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import parts
 from db.channels import ChannelRow
+from db.claims import Change, Claims, Outgoing, PartRow
 from db.outbox import Aggregate
 from db.receipts import apply_parked
 from db.session import Database
 from domain.message import PartStatus
-from domain.outbound import FilePart, Payload, read_payload
+from domain.outbound import read_payload
 
 _LOAD: Final = text(
     """
@@ -81,72 +81,6 @@ _KILL_REST: Final = text(
     WHERE message_id = :message_id AND generation = :generation AND status = 'queued'
     """
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """How long a claim holds, in seconds. The worker's own monotonic deadline, armed before the claim, is never later."""
-
-    hold_s: float = 20.0
-
-    @property
-    def file_hold_s(self) -> float:
-        """How long a claim on a file holds: its bytes leave before the message itself does."""
-        return self.hold_s * 5
-
-    def hold_of(self, part: PartRow) -> float:
-        """Return how long a claim on this part holds."""
-        return self.file_hold_s if isinstance(part.payload, FilePart) else self.hold_s
-
-    @property
-    def receipt_wait_s(self) -> float:
-        """How long a receipt that names the send may take to tell what became of it."""
-        return self.hold_s * 3
-
-    @property
-    def grace_s(self) -> float:
-        """How long after its deadline a claim without a result is taken to be ambiguous."""
-        return self.hold_s / 4
-
-    def ambiguous_at(self, part: PartRow) -> datetime | None:
-        """Return when a claimed part without a result becomes ambiguous."""
-        return None if part.deadline_at is None else part.deadline_at + timedelta(seconds=self.grace_s)
-
-
-@dataclass(frozen=True, slots=True)
-class PartRow:
-    """One part as it stands."""
-
-    id: UUID
-    part_no: int
-    status: PartStatus
-    body: str
-    plain: str
-    as_plain: bool
-    nonce: str
-    attempts: int
-    claim_id: UUID | None
-    deadline_at: datetime | None
-    first_attempt_at: datetime | None
-    next_attempt_at: datetime | None
-    payload: Payload | None = None
-    upload_ref: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message with its parts, its channel and where it goes, read under the session's lock at `at`.
-
-    `last_inbound_at`: when the person last wrote, by the platform's own clock.
-    """
-
-    parts: tuple[PartRow, ...]
-    channel: ChannelRow
-    reply_to: dict[str, str | None]
-    at: datetime
-    barred: str | None
-    session_key: str = ""
-    last_inbound_at: datetime | None = None
 
 
 def _barred(row: Row[Any]) -> str | None:
@@ -237,27 +171,16 @@ async def claim_plainly(
     return Outgoing((part,), channel, row["reply_to"], row["at"], None, *place), row["is_last"]
 
 
-async def requeue(
-    conn: AsyncConnection,
-    part_id: UUID,
-    claim_id: UUID,
-    error: tuple[str, str],
-    *,
-    wait_s: float,
-    as_plain: bool = False,
-    payload: Payload | None = None,
-) -> None:
-    """Give a part back, to be tried again after `wait_s`, and with `payload` in its place; no effect when the claim is not ours
-    any more.
-    """
+async def requeue(conn: AsyncConnection, part_id: UUID, claim_id: UUID, error: tuple[str, str], change: Change) -> None:
+    """Give a part back, to be tried again; no effect when the claim is not ours any more."""
     await conn.execute(
         _REQUEUE,
         {
             "id": part_id,
             "claim_id": claim_id,
-            "wait_s": wait_s,
-            "as_plain": as_plain,
-            "payload": None if payload is None else payload.model_dump_json(),
+            "wait_s": change.wait_s,
+            "as_plain": change.as_plain,
+            "payload": None if change.payload is None else change.payload.model_dump_json(),
             "error_code": error[0],
             "error_message": error[1][:1000],
         },

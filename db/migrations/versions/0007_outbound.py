@@ -34,10 +34,10 @@ def _create_uploads() -> None:
         sa.ForeignKeyConstraint(
             ["account_id", "session_id"],
             ["chat_sessions.account_id", "chat_sessions.id"],
-            name=op.f("fk_chat_uploads_account_id"),
+            name=op.f("fk_chat_uploads_account_id_session_id"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_chat_uploads")),
-        sa.UniqueConstraint("id", "account_id", name=op.f("uq_chat_uploads_id")),
+        sa.UniqueConstraint("id", "account_id", name=op.f("uq_chat_uploads_id_account_id")),
     )
     op.create_index("ix_chat_uploads_content", "chat_uploads", ["account_id", "content_hash"])
 
