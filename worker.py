@@ -32,6 +32,7 @@ from activities.delivery import DeliveryActivities
 from activities.dispatch import Dispatcher
 from activities.failpoints import Failpoints
 from activities.files import FileStore, file_store
+from activities.indications import Indications
 from activities.intake import Intake
 from activities.limiter import SendLimiter
 from activities.messages import MessageActivities
@@ -103,6 +104,7 @@ class Desk:
         """Close in the reverse order of use."""
         await self.dispatcher.close()
         await self.connections.intake.limit.settle()
+        await self.agent.indications.close()
         await self.http.aclose()
         await self.redis.aclose()
         await self.db.close()
@@ -126,7 +128,8 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
     replies = Replies(db, platforms, dispatcher)
     failpoints, claims = Failpoints(settings.failpoint), Claims(settings.claim_s)
     files = file_store(settings.files_folder(), settings.bucket())
-    delivery = DeliveryActivities(db, channels, SendLimiter(redis), dispatcher, failpoints, claims, files)
+    limiter = SendLimiter(redis)
+    delivery = DeliveryActivities(db, channels, limiter, dispatcher, failpoints, claims, files)
     approvals = ApprovalActivities(db, dispatcher)
     return Desk(
         db=db,
@@ -135,7 +138,7 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
         files=files,
         dispatcher=dispatcher,
         sessions=SessionActivities(db, dispatcher, queues, history_cap=settings.history_cap),
-        agent=AgentActivities(db, models, publisher, replies, delivery, approvals),
+        agent=AgentActivities(db, models, publisher, replies, delivery, approvals, Indications(db, channels, limiter)),
         approvals=approvals,
         messages=MessageActivities(db, replies),
         delivery=delivery,

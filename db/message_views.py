@@ -48,6 +48,7 @@ _ONE: Final = text(
     FROM chat_messages m WHERE m.id = :id AND m.session_id = :session_id
     """  # noqa: S608 - constant columns
 ).columns(**MESSAGE_TYPES, platform_metadata=JSONB)
+_REPLY_TO: Final = text("SELECT reply_to FROM chat_messages WHERE id = :id").columns(reply_to=JSONB)
 _SPOKEN: Final = f"""
     SELECT {CONVERSATION_MESSAGE_COLUMNS} FROM ai_messages a
     WHERE a.conversation_id = :id AND a.deleted_at IS NULL
@@ -112,6 +113,12 @@ async def get(conn: AsyncConnection, session_id: UUID, message_id: UUID) -> Mess
     base = message_view(mapping(row))
     extra = {name: mapping(row)[name] for name in ("raw_content", "sanitized_content", "platform_metadata")}
     return MessageDetailsView.model_validate({**base.model_dump(), **extra})
+
+
+async def reply_to(conn: AsyncConnection, message_id: UUID) -> dict[str, str | None] | None:
+    """Return where an answer to a message goes; None when the account has no such message."""
+    found: dict[str, str | None] | None = (await conn.execute(_REPLY_TO, {"id": message_id})).scalar_one_or_none()
+    return found
 
 
 async def of_conversation(

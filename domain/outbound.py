@@ -58,17 +58,21 @@ class Button(Shape):
         return self
 
 
+def _distinct(buttons: tuple[Button, ...]) -> tuple[Button, ...]:
+    _refuse_repeats([one.label for one in buttons], "labels")
+    _refuse_repeats([one.value for one in buttons if one.value is not None], "values")
+    return buttons
+
+
+ButtonList = Annotated[tuple[Button, ...], Field(min_length=1, max_length=25), AfterValidator(_distinct)]
+"""Labels and values are unique, so that a press says which one it was."""
+
+
 class Buttons(Shape):
-    """Buttons under a text. Values and labels are unique, so that a press says which one it was."""
+    """Buttons under a text."""
 
     kind: Literal["buttons"] = "buttons"
-    buttons: Annotated[tuple[Button, ...], Field(min_length=1, max_length=25)]
-
-    @model_validator(mode="after")
-    def _unique(self) -> Self:
-        _refuse_repeats([one.label for one in self.buttons], "labels")
-        _refuse_repeats([one.value for one in self.buttons if one.value is not None], "values")
-        return self
+    buttons: ButtonList
 
 
 class Choice(Shape):
@@ -79,18 +83,22 @@ class Choice(Shape):
     description: Annotated[Words, Field(max_length=100)] | None = None
 
 
+def _distinct_choices(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
+    _refuse_repeats([one.label for one in choices], "labels")
+    _refuse_repeats([one.value for one in choices], "values")
+    return choices
+
+
+ChoiceList = Annotated[tuple[Choice, ...], Field(min_length=1, max_length=25), AfterValidator(_distinct_choices)]
+"""As with buttons."""
+
+
 class Menu(Shape):
     """A list to choose one line from. `label`: what opens it."""
 
     kind: Literal["menu"] = "menu"
     label: Annotated[Words, Field(max_length=20)] = "Choose"
-    choices: Annotated[tuple[Choice, ...], Field(min_length=1, max_length=25)]
-
-    @model_validator(mode="after")
-    def _unique(self) -> Self:
-        _refuse_repeats([one.label for one in self.choices], "labels")
-        _refuse_repeats([one.value for one in self.choices], "values")
-        return self
+    choices: ChoiceList
 
 
 class Location(Shape):

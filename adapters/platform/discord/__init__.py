@@ -13,10 +13,8 @@ from urllib.parse import quote, urlsplit
 from adapters.base import (
     Accepted,
     CannotTell,
-    Capabilities,
     ChannelContext,
     CheckResult,
-    CredentialField,
     ErrorClass,
     Indication,
     LookupRequest,
@@ -30,6 +28,7 @@ from adapters.base import (
     Unknown,
     WebhookRequest,
 )
+from adapters.capabilities import Capabilities, CredentialField
 from adapters.http import Answer, Call, Form, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.commonmark import REFERENCED

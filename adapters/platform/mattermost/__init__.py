@@ -16,10 +16,8 @@ from adapters.base import (
     Absent,
     Accepted,
     CannotTell,
-    Capabilities,
     ChannelContext,
     CheckResult,
-    CredentialField,
     ErrorClass,
     Found,
     Indication,
@@ -34,6 +32,7 @@ from adapters.base import (
     Unknown,
     WebhookRequest,
 )
+from adapters.capabilities import Capabilities, CredentialField
 from adapters.http import Answer, Call, Form, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.commonmark import COMMONMARK

@@ -17,10 +17,8 @@ from adapters.base import (
     Absent,
     Accepted,
     CannotTell,
-    Capabilities,
     ChannelContext,
     CheckResult,
-    CredentialField,
     ErrorClass,
     Found,
     Indication,
@@ -35,6 +33,7 @@ from adapters.base import (
     Unknown,
     WebhookRequest,
 )
+from adapters.capabilities import Capabilities, CredentialField
 from adapters.http import Answer, Call, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.mrkdwn import MRKDWN

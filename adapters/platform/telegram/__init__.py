@@ -14,10 +14,8 @@ from urllib.parse import quote
 from adapters.base import (
     Accepted,
     CannotTell,
-    Capabilities,
     ChannelContext,
     CheckResult,
-    CredentialField,
     ErrorClass,
     Indication,
     LookupRequest,
@@ -31,6 +29,7 @@ from adapters.base import (
     Unknown,
     WebhookRequest,
 )
+from adapters.capabilities import Capabilities, CredentialField
 from adapters.http import Answer, Call, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.html import HTML
