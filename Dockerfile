@@ -8,7 +8,7 @@ COPY requirements.txt .
 RUN pip install --no-cache-dir --require-hashes -r requirements.txt
 
 COPY . .
-RUN python -m compileall -q .
+RUN python -m compileall -q . && mkdir /files && chown 10001:10001 /files
 
 # A number, so that an orchestrator can see that it is not root.
 USER 10001:10001

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from config_files import FileSettings
+
 if TYPE_CHECKING:
     from temporalio.envconfig import ClientConnectConfig
     from temporalio.service import GrpcCompression
@@ -154,7 +156,7 @@ class StackSettings(BaseSettings):
         return url.get_secret_value() if url else None
 
 
-class Settings(StackSettings):
+class Settings(FileSettings, StackSettings):
     """What the api and the worker run with. Secrets and addresses have no default: a process without them stops."""
 
     database_url: SecretStr = Field(  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - required here
@@ -234,6 +236,10 @@ class Settings(StackSettings):
     def credentials_keys(self) -> list[str]:
         """Return the keys for channel credentials; the first one seals."""
         return [key.strip() for key in self.credentials_key.get_secret_value().split(",")]
+
+    def files_folder(self) -> Path:
+        """Return the folder of kept files, where they are not in a bucket."""
+        return self.files_dir or self.var_dir / "files"
 
     def base_url(self) -> str:
         """Return the origin under which webhooks arrive, without a trailing slash."""

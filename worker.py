@@ -31,6 +31,8 @@ from activities.connections import ConnectionActivities
 from activities.delivery import DeliveryActivities
 from activities.dispatch import Dispatcher
 from activities.failpoints import Failpoints
+from activities.files import FileStore, file_store
+from activities.indications import Indications
 from activities.intake import Intake
 from activities.limiter import SendLimiter
 from activities.messages import MessageActivities
@@ -74,6 +76,7 @@ class Desk:
     db: Database
     redis: Redis
     http: httpx2.AsyncClient
+    files: FileStore
     dispatcher: Dispatcher
     sessions: SessionActivities
     agent: AgentActivities
@@ -101,6 +104,7 @@ class Desk:
         """Close in the reverse order of use."""
         await self.dispatcher.close()
         await self.connections.intake.limit.settle()
+        await self.agent.indications.close()
         await self.http.aclose()
         await self.redis.aclose()
         await self.db.close()
@@ -114,7 +118,8 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
     publisher = Publisher(redis)
     platforms = Platforms(http, settings.platform_api_base)
     dispatcher = Dispatcher(db, lambda: client, publisher, task_queue=queues.chat)
-    channels = ChannelDesk(db, platforms, CredentialBox(settings.credentials_keys()), dispatcher)
+    box = CredentialBox(settings.credentials_keys())
+    channels = ChannelDesk(db, platforms, box, dispatcher, settings.base_url())
     models = AgentModels(
         http,
         base_url=settings.agent_base_url,
@@ -122,15 +127,18 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
     )
     replies = Replies(db, platforms, dispatcher)
     failpoints, claims = Failpoints(settings.failpoint), Claims(settings.claim_s)
-    delivery = DeliveryActivities(db, channels, SendLimiter(redis), dispatcher, failpoints, claims)
+    files = file_store(settings.files_folder(), settings.bucket())
+    limiter = SendLimiter(redis)
+    delivery = DeliveryActivities(db, channels, limiter, dispatcher, failpoints, claims, files)
     approvals = ApprovalActivities(db, dispatcher)
     return Desk(
         db=db,
         redis=redis,
         http=http,
+        files=files,
         dispatcher=dispatcher,
         sessions=SessionActivities(db, dispatcher, queues, history_cap=settings.history_cap),
-        agent=AgentActivities(db, models, publisher, replies, delivery, approvals),
+        agent=AgentActivities(db, models, publisher, replies, delivery, approvals, Indications(db, channels, limiter)),
         approvals=approvals,
         messages=MessageActivities(db, replies),
         delivery=delivery,

@@ -19,6 +19,7 @@ from temporalio.exceptions import ApplicationError
 from activities.approvals import ApprovalActivities
 from activities.delivery import DeliveryActivities
 from activities.heartbeat import heartbeating
+from activities.indications import Indications
 from activities.replies import Replies
 from activities.tools import TOOLS, ToolContext, ToolResult, needs_approval, run_tool, tool_specs
 from adapters.base import AgentModel
@@ -151,6 +152,7 @@ class AgentActivities:
     replies: Replies
     delivery: DeliveryActivities
     approvals: ApprovalActivities
+    indications: Indications
 
     @activity.defn
     async def request_model(self, step: ModelStepInput) -> ModelStepResult:
@@ -179,7 +181,7 @@ class AgentActivities:
             return ModelStepResult(outcome="over_budget", reason=opened.refused)
         nonce = secrets.token_hex(4)
         request = _model_request(opened, turns.shown(opened.said, nonce) + _history(opened.steps), nonce)
-        async with heartbeating():
+        async with heartbeating(), self.indications.during(step.turn, first=step.step == 1):
             answer = await self._stream(opened, turn_id, request)
         row = StepRow(
             step.step,
@@ -251,7 +253,8 @@ class AgentActivities:
         refused = await self.approvals.refused(step) if step.call.needs_approval else None
         if refused is None:
             context = ToolContext(self.db, account_id, UUID(step.turn.ref.session_id))
-            result = await run_tool(context, call["name"], call["arguments"])
+            async with self.indications.during(step.turn, first=False):
+                result = await run_tool(context, call["name"], call["arguments"])
         else:
             result = ToolResult(refused)
         row = StepRow(
@@ -259,7 +262,7 @@ class AgentActivities:
             "tool",
             call["name"],
             {"tool_call_id": call["id"]},
-            {"result": result.text, "terminal": result.terminal},
+            result.as_json(),
         )
         row = await turns.save_step(self.db, account_id, turn_id, row)
         return ToolStepResult(terminal=bool(row.response.get("terminal")))

@@ -6,22 +6,25 @@ Pure decisions over rows that were read under the session's lock; activities/del
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from adapters.base import ErrorClass, LookupRequest
+from adapters.base import Capabilities, ErrorClass, LookupRequest
 from db.deliveries import Claims, Outgoing, PartRow
 from domain.message import PartStatus, ReplyAddress
 
+AMBIGUOUS: Final = "ambiguous"
 BACKOFF_CAP_S: Final = 600.0
+FIRST_RECEIPT_S: Final = 1.0
+"""How long the first look for a receipt waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """A part that is ours to send, or to find out about (`resolve`), until `deadline` on our monotonic clock.
 
-    `last`: no part of the message comes after it.
+    `last`: no part of the message comes after it. `kept`: what its upload was called at the platform, once there was one.
     """
 
     message: Outgoing
@@ -30,6 +33,7 @@ class Claimed:
     deadline: float
     resolve: bool
     last: bool
+    kept: list[str] = field(default_factory=list[str])
 
 
 # What a step returns: a wait, True when the part has ended, False when it is to be looked at again at once.
@@ -56,7 +60,17 @@ def address(reply_to: dict[str, str | None]) -> ReplyAddress:
 def lookup_request(claimed: Claimed) -> LookupRequest:
     """Return what to ask the platform about a part whose fate is not known."""
     since = claimed.part.first_attempt_at or claimed.message.at
-    return LookupRequest(address(claimed.message.reply_to), claimed.part.nonce, since)
+    upload_ref = claimed.kept[-1] if claimed.kept else claimed.part.upload_ref
+    return LookupRequest(address(claimed.message.reply_to), claimed.part.nonce, since, upload_ref)
+
+
+def paced(wait: Wait, message: Outgoing, can: Capabilities) -> Wait:
+    """Return a wait, shortened where a receipt may end an ambiguous attempt at any moment: as long again as already waited."""
+    if wait.error_class != AMBIGUOUS or not can.receipts_name_sends:
+        return wait
+    begun = [part.first_attempt_at for part in message.parts if part.status is PartStatus.ATTEMPTING]
+    waited_s = (message.at - begun[0]).total_seconds() if begun and begun[0] else 0.0
+    return Wait(min(wait.seconds, max(FIRST_RECEIPT_S, waited_s)), wait.error_class)
 
 
 def decide(message: Outgoing, paused_s: float, claims: Claims) -> PartRow | Wait | tuple[str, str] | None:
@@ -65,7 +79,7 @@ def decide(message: Outgoing, paused_s: float, claims: Claims) -> PartRow | Wait
         if part.status is PartStatus.ATTEMPTING:
             due = claims.ambiguous_at(part)
             left = 0.0 if due is None else (due - message.at).total_seconds()
-            return Wait(left, "ambiguous") if left > 0 else part
+            return Wait(left, AMBIGUOUS) if left > 0 else part
         if part.status is PartStatus.QUEUED:
             return _decide_queued(message, part, paused_s)
     return None

@@ -17,12 +17,13 @@ from domain.channel import ChannelStatus
 
 @dataclass
 class ChannelDesk:
-    """Opens channels for activities and for the api; and writes what using them taught us."""
+    """Opens channels for activities and for the api; and writes what using them taught us. `base_url`: where we are reached."""
 
     db: Database
     platforms: Platforms
     box: CredentialBox
     dispatcher: Dispatcher
+    base_url: str | None = None
 
     def open(self, channel: ChannelRow) -> tuple[PlatformAdapter, ChannelContext]:
         """Return a channel's adapter and context. Raises CredentialKeyError when its credentials cannot be opened."""
@@ -31,6 +32,7 @@ class ChannelDesk:
             credentials=self.box.open(channel.id, channel.credentials),
             configuration=channel.configuration,
             identity=channel.identity,
+            webhook_url=self.base_url and f"{self.base_url}/api/v1/chat/webhooks/{channel.webhook_token}",
         )
         return self.platforms.get(channel.platform), context
 

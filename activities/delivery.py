@@ -7,52 +7,47 @@ activity itself is tried once by Temporal; what comes next is decided by the wor
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID, uuid4
 
 import structlog
 from temporalio import activity
 
-from activities.attempts import Claimed, Wait, address, backoff_s, decide, lookup_request
+from activities.attempts import AMBIGUOUS, FIRST_RECEIPT_S, Claimed, Wait, backoff_s, decide, lookup_request, paced
 from activities.channels import ChannelDesk
 from activities.dispatch import MOMENT_S, Dispatcher
 from activities.failpoints import Failpoints
+from activities.files import FileStore
 from activities.heartbeat import heartbeating
 from activities.limiter import SendLimiter
+from activities.parts import WINDOW_CLOSED, ClaimExpiredError, PartSender, instead_note, window_template
+from activities.persistence import until_stored
 from adapters.base import (
     Absent,
     Accepted,
+    CannotTell,
     ErrorClass,
     Found,
     Refused,
-    RenderedPart,
-    SendRequest,
     SendResult,
     Unknown,
 )
 from db import deliveries
-from db.deliveries import Claims, PartRow
+from db.deliveries import Change, Claims, PartRow
 from db.outbox import session_aggregate
 from db.session import Database
 from domain.channel import AmbiguousPolicy
-from domain.errors import UnavailableError
 from domain.message import PartStatus
+from domain.outbound import Payload
 from domain.work import DeliverInput, DeliverResult
 
 log = structlog.get_logger()
-T = TypeVar("T")
 
 GIVE_UP_AFTER: Final = timedelta(hours=27)
 LOOK_UP_FOR: Final = timedelta(minutes=10)
-
-
-class ClaimExpiredError(Exception):
-    """The claim ran out before the request was written: another worker may have the part by now."""
 
 
 @dataclass
@@ -65,6 +60,10 @@ class DeliveryActivities:
     dispatcher: Dispatcher
     failpoints: Failpoints
     claims: Claims = field(default_factory=Claims)
+    files: FileStore | None = None
+
+    def __post_init__(self) -> None:
+        self._sender = PartSender(self.db, self.channels, self.claims, self.files)
 
     @activity.defn
     async def deliver(self, request: DeliverInput) -> DeliverResult:
@@ -87,42 +86,32 @@ class DeliveryActivities:
                     return DeliverResult(settled=True, sent=sent + 1)
                 sent += int(ended)
 
-    async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Run a database step until Postgres answers: an accepted send must not be forgotten because of a restart."""
-        for attempt in range(1, 1_000):
-            try:
-                return await write()
-            except UnavailableError:
-                await asyncio.sleep(min(2.0, 0.05 * 2**attempt))
-        raise UnavailableError("The database did not come back")
-
     async def _claim(self, request: DeliverInput) -> Claimed | Wait | None:
         """Claim the next part; a wait when there is none to be had now; None when the message is settled."""
         # Armed before the claim: our own clock is never later than the row's. One id, however often we have to ask.
-        claim_id, deadline = uuid4(), time.monotonic() + self.claims.hold_s
+        claim_id, began = uuid4(), time.monotonic()
 
         async def ask() -> Claimed | Wait | None:
-            plain = await self._claim_plainly(request, claim_id, deadline)
-            return plain or await self._next(request, claim_id, deadline)
+            plain = await self._claim_plainly(request, claim_id, began)
+            return plain or await self._next(request, claim_id, began)
 
-        step = await self._persist(ask)
+        step = await until_stored(ask)
         if isinstance(step, Claimed):
             self.failpoints.at("deliver.claimed")
         return step
 
-    async def _claim_plainly(self, request: DeliverInput, claim_id: UUID, deadline: float) -> Claimed | None:
+    async def _claim_plainly(self, request: DeliverInput, claim_id: UUID, began: float) -> Claimed | None:
         if self.limiter.waits_here(UUID(request.ref.channel_id)):
             return None
         message = (UUID(request.message.message_id), request.message.generation)
-        claimed = await deliveries.claim_plainly(
-            self.db, UUID(request.ref.account_id), message, claim_id, self.claims.hold_s
-        )
+        claimed = await deliveries.claim_plainly(self.db, UUID(request.ref.account_id), message, claim_id, self.claims)
         if claimed is None:
             return None
         outgoing, last = claimed
+        deadline = began + self.claims.hold_of(outgoing.parts[0])
         return Claimed(outgoing, outgoing.parts[0], claim_id, deadline, resolve=False, last=last)
 
-    async def _next(self, request: DeliverInput, claim_id: UUID, deadline: float) -> Claimed | Wait | None:
+    async def _next(self, request: DeliverInput, claim_id: UUID, began: float) -> Claimed | Wait | None:
         account_id = UUID(request.ref.account_id)
         paused = await self.limiter.wait_s(UUID(request.ref.channel_id))
         aggregate = None
@@ -136,37 +125,26 @@ class DeliveryActivities:
                 await deliveries.kill_rest(conn, message_id, request.message.generation, step)
                 aggregate = await deliveries.publish(conn, account_id, UUID(request.ref.session_id), message_id)
             elif isinstance(step, PartRow):
-                await deliveries.claim(conn, step.id, claim_id, self.claims.hold_s)
+                await deliveries.claim(conn, step.id, claim_id, self.claims.hold_of(step))
         if aggregate is not None:
             self.dispatcher.notify(aggregate)
             return None
         if not isinstance(step, PartRow):
-            return step if isinstance(step, Wait) else None
-        resolve = step.status is PartStatus.ATTEMPTING
+            adapter, _ = self.channels.open(message.channel)
+            return paced(step, message, adapter.capabilities) if isinstance(step, Wait) else None
+        resolve, deadline = step.status is PartStatus.ATTEMPTING, began + self.claims.hold_of(step)
         return Claimed(message, step, claim_id, deadline, resolve=resolve, last=step is message.parts[-1])
 
     async def _send(self, request: DeliverInput, claimed: Claimed) -> Wait | bool:
-        part, channel = claimed.part, claimed.message.channel
-        adapter, context = self.channels.open(channel)
-
         def before_write() -> None:
             self.failpoints.at("deliver.before_write")
             if time.monotonic() >= claimed.deadline:
                 raise ClaimExpiredError
 
         try:
-            result = await adapter.send(
-                context,
-                SendRequest(
-                    address=address(claimed.message.reply_to),
-                    part=RenderedPart(part.body, part.plain),
-                    nonce=part.nonce,
-                    before_write=before_write,
-                    as_plain=part.as_plain,
-                ),
-            )
+            result = await self._sender.send(claimed, before_write)
         except ClaimExpiredError:
-            log.warning("delivery.claim_expired", part_id=str(part.id))
+            log.warning("delivery.claim_expired", part_id=str(claimed.part.id))
             error = ("claim_expired", "The worker was held up; not sent in this attempt")
             return await self._again(claimed, error, 0.0, "claim_expired")
         self.failpoints.at("deliver.sent")
@@ -174,7 +152,9 @@ class DeliveryActivities:
 
     async def _record(self, request: DeliverInput, claimed: Claimed, result: SendResult) -> Wait | bool:
         if isinstance(result, Accepted):
-            return await self._settle(request, claimed, PartStatus.SENT, platform_id=result.platform_message_id)
+            note = instead_note(claimed.part)
+            platform_id = result.platform_message_id
+            return await self._settle(request, claimed, PartStatus.SENT, platform_id=platform_id, error=note)
         if isinstance(result, Refused):
             return await self._refused(request, claimed, result)
         return await self._unknown(request, claimed, result)
@@ -185,54 +165,75 @@ class DeliveryActivities:
         if result.error_class is ErrorClass.RATE_LIMITED:
             wait_s = result.retry_after_s or backoff_s(part.attempts + 1)
             await self.limiter.pause(claimed.message.channel.id, wait_s)
-            await self._persist(lambda: self.channels.pause(claimed.message.channel, wait_s))
+            await until_stored(lambda: self.channels.pause(claimed.message.channel, wait_s))
             return await self._again(claimed, error, wait_s, result.error_class)
         if result.error_class is ErrorClass.BAD_MARKUP and not part.as_plain:
             await self._again(claimed, error, 0.0, result.error_class, as_plain=True)
             return False
+        if result.error_class is ErrorClass.WINDOW_CLOSED:
+            return await self._outside_window(request, claimed, result)
         tried_since = part.first_attempt_at or claimed.message.at
         if result.error_class is ErrorClass.TRANSIENT and claimed.message.at - tried_since < GIVE_UP_AFTER:
             return await self._again(claimed, error, backoff_s(part.attempts + 1), result.error_class)
         if result.error_class is ErrorClass.CHANNEL_BROKEN:
-            await self._persist(lambda: self.channels.broken(claimed.message.channel, result.message))
+            await until_stored(lambda: self.channels.broken(claimed.message.channel, result.message))
         return await self._settle(request, claimed, PartStatus.DEAD, error=error)
+
+    async def _outside_window(self, request: DeliverInput, claimed: Claimed, result: Refused) -> Wait | bool:
+        """Go on with the channel's template in the part's place; without one it is dead, with words for what to do."""
+        error = (WINDOW_CLOSED, result.message)
+        template = window_template(claimed.message.channel.configuration, claimed.part)
+        if template is None:
+            return await self._settle(request, claimed, PartStatus.DEAD, error=error)
+        await self._again(claimed, error, 0.0, result.error_class, payload=template)
+        return False
 
     async def _unknown(self, request: DeliverInput, claimed: Claimed, result: Unknown) -> Wait | bool:
         error = ("unknown_outcome", result.reason)
-        adapter, context = self.channels.open(claimed.message.channel)
-        if not adapter.capabilities.can_look_up:
-            return await self._without_lookup(request, claimed, error)
-        looked = await adapter.lookup(context, lookup_request(claimed))
-        if isinstance(looked, Found):
-            return await self._settle(request, claimed, PartStatus.SENT, platform_id=looked.platform_message_id)
+        looked = await self._look_up(request, claimed, error)
+        if isinstance(looked, Wait | bool):
+            return looked
         # It may still be on its way: ask again when this claim's deadline is certainly over.
-        await self._persist(lambda: self._hold(claimed, error))
-        return Wait(max(0.1, claimed.deadline - time.monotonic()) + self.claims.grace_s, "ambiguous")
+        await until_stored(lambda: self._hold(claimed, error))
+        return Wait(max(0.1, claimed.deadline - time.monotonic()) + self.claims.grace_s, AMBIGUOUS)
 
     async def _resolve(self, request: DeliverInput, claimed: Claimed) -> Wait | bool:
         """Find out about an attempt that left no result: its worker died, or its answer was lost."""
         error = ("unknown_outcome", "The attempt was interrupted; the platform may or may not have delivered it")
+        looked = await self._look_up(request, claimed, error)
+        if isinstance(looked, Wait | bool):
+            return looked
+        if isinstance(looked, Absent):
+            await self._again(claimed, ("not_delivered", "The platform does not have it"), 0.0, AMBIGUOUS)
+            return False
+        first = claimed.part.first_attempt_at or claimed.message.at
+        if claimed.message.at - first > LOOK_UP_FOR:
+            return await self._settle(request, claimed, PartStatus.UNKNOWN, error=(error[0], looked.reason))
+        return Wait(max(looked.retry_after_s or 0.0, self.claims.hold_s + self.claims.grace_s), AMBIGUOUS)
+
+    async def _look_up(
+        self, request: DeliverInput, claimed: Claimed, error: tuple[str, str]
+    ) -> Absent | CannotTell | Wait | bool:
         adapter, context = self.channels.open(claimed.message.channel)
         if not adapter.capabilities.can_look_up:
             return await self._without_lookup(request, claimed, error)
         looked = await adapter.lookup(context, lookup_request(claimed))
         if isinstance(looked, Found):
             return await self._settle(request, claimed, PartStatus.SENT, platform_id=looked.platform_message_id)
-        if isinstance(looked, Absent):
-            await self._again(claimed, ("not_delivered", "The platform does not have it"), 0.0, "ambiguous")
-            return False
-        first = claimed.part.first_attempt_at or claimed.message.at
-        if claimed.message.at - first > LOOK_UP_FOR:
-            return await self._settle(request, claimed, PartStatus.UNKNOWN, error=(error[0], looked.reason))
-        return Wait(max(looked.retry_after_s or 0.0, self.claims.hold_s + self.claims.grace_s), "ambiguous")
+        return looked
 
     async def _without_lookup(self, request: DeliverInput, claimed: Claimed, error: tuple[str, str]) -> Wait | bool:
         adapter, _ = self.channels.open(claimed.message.channel)
         first = claimed.part.first_attempt_at or claimed.message.at
+        waits_s = self.claims.receipt_wait_s if adapter.capabilities.receipts_name_sends else 0.0
+        if claimed.message.at - first < timedelta(seconds=waits_s):
+            # A receipt will name the send if it arrived, and end the part by itself.
+            await until_stored(lambda: self._hold(claimed, error))
+            return Wait(FIRST_RECEIPT_S, AMBIGUOUS)
         within_nonce = claimed.message.at - first < timedelta(seconds=adapter.capabilities.nonce_window_s)
         policy = claimed.message.channel.configuration.get("ambiguous_policy")
         if within_nonce or policy == AmbiguousPolicy.AT_LEAST_ONCE:
-            await self._again(claimed, error, 0.0, "ambiguous")
+            await self._again(claimed, error, 0.0, AMBIGUOUS)
             return False
         return await self._settle(request, claimed, PartStatus.UNKNOWN, error=error)
 
@@ -241,15 +242,22 @@ class DeliveryActivities:
             await deliveries.hold(conn, claimed.part.id, claimed.claim_id, error)
 
     async def _again(
-        self, claimed: Claimed, error: tuple[str, str], wait_s: float, error_class: str, *, as_plain: bool = False
+        self,
+        claimed: Claimed,
+        error: tuple[str, str],
+        wait_s: float,
+        error_class: str,
+        *,
+        as_plain: bool = False,
+        payload: Payload | None = None,
     ) -> Wait:
+        part_id, claim_id, change = claimed.part.id, claimed.claim_id, Change(wait_s, as_plain, payload)
+
         async def write() -> None:
             async with self.db.account(claimed.message.channel.account_id) as conn:
-                await deliveries.requeue(
-                    conn, claimed.part.id, claimed.claim_id, error, wait_s=wait_s, as_plain=as_plain
-                )
+                await deliveries.requeue(conn, part_id, claim_id, error, change)
 
-        await self._persist(write)
+        await until_stored(write)
         return Wait(wait_s, error_class)
 
     async def _settle(
@@ -282,5 +290,5 @@ class DeliveryActivities:
             if aggregate is not None:
                 self.dispatcher.notify_within(aggregate, MOMENT_S)
 
-        await self._persist(write)
+        await until_stored(write)
         return True

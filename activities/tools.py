@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from db.handoff import hand_to_human
 from db.session import Database
 from domain.agent import ToolSpec
+from domain.outbound import ButtonList, Buttons, ChoiceList, Location, Menu, Payload, Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,16 @@ class ToolContext:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """A tool's answer. `terminal` ends the turn."""
+    """A tool's answer. `terminal` ends the turn with `text`, which is then what the person reads, and `extras` go with it."""
 
     text: str
     terminal: bool = False
+    extras: tuple[Payload, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as a step's response: `{result, terminal, extras?}`."""
+        response: dict[str, object] = {"result": self.text, "terminal": self.terminal}
+        return response | ({"extras": [one.model_dump(mode="json") for one in self.extras]} if self.extras else {})
 
 
 class _Arguments(BaseModel):
@@ -59,6 +66,30 @@ class TransferArguments(_Arguments):
     """Arguments of `transfer_to_human`."""
 
     reason: str = Field(default="", description="Why a human is needed", max_length=500)
+
+
+class SendButtonsArguments(_Arguments):
+    """Arguments of `send_buttons`."""
+
+    text: Words = Field(description="What stands above the buttons", max_length=4_000)
+    buttons: ButtonList = Field(
+        description="Each has a label, and either a value that comes back when it is pressed, or a url that it opens"
+    )
+
+
+class SendMenuArguments(_Arguments):
+    """Arguments of `send_menu`."""
+
+    text: Words = Field(description="What stands above the list", max_length=4_000)
+    label: str = Field(default="Choose", description="What opens the list", min_length=1, max_length=20)
+    choices: ChoiceList = Field(description="Each has a label, a value that comes back, perhaps a description")
+
+
+class SendLocationArguments(_Arguments):
+    """Arguments of `send_location`."""
+
+    text: str = Field(default="", description="What is said beside it", max_length=4_000)
+    location: Location
 
 
 async def _current_time(_context: ToolContext, arguments: CurrentTimeArguments) -> ToolResult:
@@ -105,6 +136,19 @@ async def _transfer(context: ToolContext, arguments: TransferArguments) -> ToolR
     return ToolResult("A colleague takes over from here and will answer you in this chat.", terminal=True)
 
 
+async def _buttons(_context: ToolContext, arguments: SendButtonsArguments) -> ToolResult:
+    return ToolResult(arguments.text, terminal=True, extras=(Buttons(buttons=arguments.buttons),))
+
+
+async def _menu(_context: ToolContext, arguments: SendMenuArguments) -> ToolResult:
+    menu = Menu(label=arguments.label, choices=arguments.choices)
+    return ToolResult(arguments.text, terminal=True, extras=(menu,))
+
+
+async def _location(_context: ToolContext, arguments: SendLocationArguments) -> ToolResult:
+    return ToolResult(arguments.text, terminal=True, extras=(arguments.location,))
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A tool with the schema of its arguments."""
@@ -122,6 +166,17 @@ TOOLS: Final[dict[str, Tool]] = {
     "transfer_to_human": Tool(
         "Hand the conversation to a human colleague. Ends your turn.", TransferArguments, _transfer
     ),
+    "send_buttons": Tool(
+        "Answer with a text and buttons to press under it. Ends your turn; the pressed one comes as the next message.",
+        SendButtonsArguments,
+        _buttons,
+    ),
+    "send_menu": Tool(
+        "Answer with a text and a list to choose one line from. Ends your turn; the choice comes as the next message.",
+        SendMenuArguments,
+        _menu,
+    ),
+    "send_location": Tool("Answer with a place on the map. Ends your turn.", SendLocationArguments, _location),
 }
 
 

@@ -8,15 +8,17 @@ activities (send, lookup, indicate, fetch_media, stream).
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from adapters.capabilities import Capabilities
 from domain.agent import ModelEvent, ModelRequest
 from domain.channel import Platform
 from domain.message import Attachment, InboundEvent, ReplyAddress
+from domain.outbound import Payload
 
 
 class ErrorClass(StrEnum):
@@ -25,51 +27,23 @@ class ErrorClass(StrEnum):
     TRANSIENT = "transient"
     RATE_LIMITED = "rate_limited"
     PERMANENT = "permanent"
+    WINDOW_CLOSED = "window_closed"
     BAD_MARKUP = "bad_markup"
     CHANNEL_BROKEN = "channel_broken"
 
 
 @dataclass(frozen=True, slots=True)
-class CredentialField:
-    """One secret or setting that a platform needs, and where an administrator finds it.
-
-    `made_up`: any value will do, and nobody but the platform's API is told it; one that is not given is made up.
-    `transport`: only channels with this one need it.
-    """
-
-    name: str
-    label: str
-    where: str
-    secret: bool = True
-    required: bool = True
-    made_up: bool = False
-    transport: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What a platform can do, as data: what it cannot do is said here, not by missing methods."""
-
-    label: str
-    credentials: tuple[CredentialField, ...]
-    text_limit: int
-    text_unit: str
-    webhook_max_bytes: int = 1 << 20
-    nonce_window_s: int = 0
-    can_look_up: bool = False
-    can_edit: bool = False
-    has_receipts: bool = False
-    registers_webhook: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class ChannelContext:
-    """What an adapter may know of a channel. `identity` is what `check` learned of our own bot (ids as strings)."""
+    """What an adapter may know of a channel. `identity` is what `check` learned of our own bot (ids as strings).
+
+    `webhook_url`: where the platform reaches us, for what has to name it in a message; None where nobody knows.
+    """
 
     channel_id: str
     credentials: Mapping[str, str]
     configuration: Mapping[str, object] = field(default_factory=dict[str, object])
     identity: Mapping[str, str] = field(default_factory=dict[str, str])
+    webhook_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +87,37 @@ class ParsedWebhook:
 
 @dataclass(frozen=True, slots=True)
 class RenderedPart:
-    """One sendable piece: in the platform's dialect, and plain for the single retry after bad markup."""
+    """One sendable piece: in the platform's dialect, and plain for the single retry after bad markup.
+
+    `payload`: what it carries besides its text, which is then a caption, or the text above buttons, or empty.
+    """
 
     body: str
     plain: str
+    payload: Payload | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingFile:
+    """A file to be uploaded. `open` starts its bytes anew, as chunks, with each call; it is never whole in memory."""
+
+    filename: str
+    mime_type: str
+    size_bytes: int
+    open: Callable[[], Awaitable[AsyncIterator[bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
 class SendRequest:
-    """One part to be sent.
+    """One part to be sent. `session_key` names its conversation; `file`: the bytes of a file part.
+
+    `keep_ref` stores what an upload is called at the platform before it becomes visible, where only that can tell later
+    whether it did; it raises as `before_write` does.
 
     `nonce` is stable across attempts (the platform's idempotency or correlation value where it has one).
     `before_write` is called immediately before the request's bytes leave; it raises when the claim has run out, and
-    the adapter lets that error through (fencing, ruling 1).
+    the adapter lets that error through (fencing, ruling 1). It fences the request that makes the message visible: an upload
+    before that may be repeated, for nobody sees it.
     """
 
     address: ReplyAddress
@@ -134,6 +126,14 @@ class SendRequest:
     before_write: Callable[[], None]
     as_plain: bool = False
     timeout_s: float = 15.0
+    session_key: str = ""
+    file: OutgoingFile | None = None
+    keep_ref: Callable[[str], Awaitable[None]] | None = None
+
+    @property
+    def text(self) -> str:
+        """The text in the form in which it is to be sent."""
+        return self.part.plain if self.as_plain else self.part.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +168,12 @@ SendResult = Accepted | Refused | Unknown
 
 @dataclass(frozen=True, slots=True)
 class LookupRequest:
-    """Which send to look for, by the nonce it carried."""
+    """Which send to look for, by the nonce it carried, or by what its upload was called (`upload_ref`)."""
 
     address: ReplyAddress
     nonce: str
     sent_after: datetime
+    upload_ref: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +241,11 @@ class PlatformAdapter(Protocol):
         """
         ...
 
-    def render(self, markdown: str) -> list[RenderedPart]:
-        """Render agents' Markdown in the platform's dialect, split so that no part is over the platform's limit."""
+    def render(self, markdown: str, limit: int | None = None) -> list[RenderedPart]:
+        """Render agents' Markdown in the platform's dialect, split so that no part is over the platform's limit.
+
+        `limit`: a smaller one, in the same unit, for a caption or a text above buttons.
+        """
         ...
 
     async def send(self, channel: ChannelContext, request: SendRequest) -> SendResult:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -61,12 +62,34 @@ Outcome = Answer | NotSent | Lost
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """A file in a form. `field`: the form's name for it; `open` starts its bytes anew, `size_bytes` of them."""
+
+    field: str
+    filename: str
+    mime_type: str
+    size_bytes: int
+    open: Callable[[], Awaitable[AsyncIterator[bytes]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A `multipart/form-data` body (RFC 7578): fields of text, then one file, streamed."""
+
+    fields: Mapping[str, str]
+    upload: Upload
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """One request. `before_write` runs right before its bytes leave; what it raises reaches the caller unchanged."""
+    """One request, with a body of JSON, of a form, or none. `before_write` runs right before its bytes leave; what it raises
+    reaches the caller unchanged.
+    """
 
     url: str
     method: str = "POST"
     json_body: Mapping[str, object] | None = None
+    form: Form | None = None
     params: Mapping[str, str] | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     timeout_s: float = 15.0
@@ -114,11 +137,52 @@ async def call(http: httpx2.AsyncClient, request: Call) -> Outcome:
 
 async def _exchange(http: httpx2.AsyncClient, request: Call, fence: _Fence) -> Outcome:
     headers = dict(request.headers)
-    content = None
-    if request.json_body is not None:
+    content: bytes | AsyncIterator[bytes] | None = None
+    if request.form is not None:
+        content = await _streamed(request.form, headers)
+    elif request.json_body is not None:
         # ASCII escapes can carry even a lone surrogate; the client's own encoder would refuse it.
         content = json.dumps(request.json_body, separators=(",", ":")).encode("ascii")
         headers["content-type"] = "application/json; charset=utf-8"
+    return await _sent(http, request, fence, headers, content)
+
+
+async def _streamed(form: Form, headers: dict[str, str]) -> AsyncIterator[bytes]:
+    """Return a form's bytes and put what names their kind and length into the headers. Raises what opening the file raises."""
+    boundary, upload = secrets.token_hex(16), form.upload
+    head = "".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in form.fields.items()
+    )
+    head += (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{upload.field}"; filename="{_quotable(upload.filename)}"\r\n'
+        f"Content-Type: {_quotable(upload.mime_type)}\r\n\r\n"
+    )
+    before, after = head.encode("utf-8", "replace"), f"\r\n--{boundary}--\r\n".encode()
+    headers["content-type"] = f"multipart/form-data; boundary={boundary}"
+    headers["content-length"] = str(len(before) + upload.size_bytes + len(after))
+    return _framed(before, await upload.open(), after)
+
+
+async def _framed(before: bytes, chunks: AsyncIterator[bytes], after: bytes) -> AsyncGenerator[bytes]:
+    yield before
+    async for chunk in chunks:
+        yield chunk
+    yield after
+
+
+def _quotable(text: str) -> str:
+    """Return a name that stays within its quotes, as browsers spell it (https://html.spec.whatwg.org/#multipart-form-data)."""
+    return text.replace("\r", " ").replace("\n", " ").replace('"', "%22")
+
+
+async def _sent(
+    http: httpx2.AsyncClient,
+    request: Call,
+    fence: _Fence,
+    headers: Mapping[str, str],
+    content: bytes | AsyncIterator[bytes] | None,
+) -> Outcome:
     built = http.build_request(
         request.method,
         request.url,

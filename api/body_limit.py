@@ -1,20 +1,31 @@
 """A cap on request bodies, before anything reads them: nobody, logged in or not, fills our memory.
 
-Webhooks have their own cap, by platform (webhooks.py).
+Webhooks have their own cap, by platform (webhooks.py); so have uploads, whose form may be a little larger than its file.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.attachments import UPLOAD_MAX_BYTES
 from api.errors import refusal
 
 LIMIT_BYTES: Final = 1 << 20
 _OWN_LIMIT: Final = "/api/v1/chat/webhooks/"
-_WORDS: Final = f"The body is larger than {LIMIT_BYTES} bytes"
+UPLOAD_LIMIT_BYTES: Final = UPLOAD_MAX_BYTES + (64 << 10)
+_UPLOAD: Final = re.compile(r"/api/v1/chat/sessions/[^/]+/attachments")
+
+
+def _limit(path: str) -> int:
+    return UPLOAD_LIMIT_BYTES if _UPLOAD.fullmatch(path) else LIMIT_BYTES
+
+
+def _words(limit: int) -> str:
+    return f"The body is larger than {limit} bytes"
 
 
 class BodyLimit:
@@ -28,8 +39,9 @@ class BodyLimit:
         if scope["type"] != "http" or scope["path"].startswith(_OWN_LIMIT):
             await self._app(scope, receive, send)
             return
-        if _announced(scope) > LIMIT_BYTES:
-            await refusal(413, "PAYLOAD_TOO_LARGE", _WORDS)(scope, receive, send)
+        limit = _limit(scope["path"])
+        if _announced(scope) > limit:
+            await refusal(413, "PAYLOAD_TOO_LARGE", _words(limit))(scope, receive, send)
             return
         seen = 0
 
@@ -37,9 +49,9 @@ class BodyLimit:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > LIMIT_BYTES:
+            if seen > limit:
                 # FastAPI turns any other error in a body into a 400.
-                raise HTTPException(413, _WORDS)
+                raise HTTPException(413, _words(limit))
             return message
 
         await self._app(scope, counted, send)

@@ -8,16 +8,18 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
 
+from adapters.composing import compose
 from api.deps import Desk, Principal, allow
 from api.envelope import PageQuery, done, page
+from api.message_bodies import MessageBody, extras_of
 from api.openapi import Cursors, Pagination, listed, shows
 from api.services import Services
 from db import message_views, operator_messages, session_views
 from db.outgoing import Outgoing, Part
 from domain.errors import InvalidInputError
 from domain.message import Direction, MessageType
+from domain.outbound import described, type_of
 from domain.permissions import Permission
 from domain.sanitize import storable
 from domain.views import MessageDetailsView, MessageView, TroubledPartView
@@ -27,15 +29,6 @@ router = APIRouter(prefix="/api/v1/chat", tags=["messages"])
 Reader = Annotated[Principal, allow(Permission.SESSIONS_READ)]
 Replier = Annotated[Principal, allow(Permission.SESSIONS_REPLY)]
 Page = Annotated[PageQuery, Depends()]
-
-
-class MessageBody(BaseModel):
-    """An operator's answer. `client_id` makes a repeat harmless."""
-
-    model_config = ConfigDict(extra="forbid")
-    content: str = Field(min_length=1, max_length=40_000)
-    message_type: str = Field("text", pattern="^text$")
-    client_id: str | None = Field(None, min_length=1, max_length=100)
 
 
 @router.get(
@@ -104,25 +97,30 @@ async def show(session_id: UUID, message_id: UUID, desk: Desk, caller: Reader) -
 async def send_as_operator(
     desk: Services, caller: Principal, session_id: UUID, content: str, client_id: str | None
 ) -> MessageView:
-    """Store an operator's answer and let the session's workflow deliver it. Raises NotFoundError, ConflictError."""
-    text = storable(content).strip()
-    if not text:
+    """Store an operator's words and let the session's workflow deliver them. Raises NotFoundError, ConflictError."""
+    if not storable(content).strip():
         raise InvalidInputError("content: must not be blank")
+    return await _send(desk, caller, session_id, MessageBody(content=content, client_id=client_id))
+
+
+async def _send(desk: Services, caller: Principal, session_id: UUID, body: MessageBody) -> MessageView:
     async with desk.db.account(caller.account_id) as conn:
         session = await session_views.get(conn, session_id)
-        rendered = desk.platforms.get(session.platform).render(text)
+        extras = await extras_of(conn, session_id, body)
+        parts = compose(desk.platforms.get(session.platform), body.text, extras)
         view, aggregate = await operator_messages.record_operator_message(
             conn,
             caller.account_id,
             Outgoing(
                 session_id=session_id,
-                content=text,
-                parts=[Part(part.body, part.plain) for part in rendered],
+                content="\n".join(filter(None, (body.text, *map(described, extras)))),
+                parts=[Part(part.body, part.plain, part.payload) for part in parts],
                 trace_id=secrets.token_hex(8),
                 user_id=caller.user_id,
                 user_name=caller.name,
-                client_id=client_id,
+                client_id=body.client_id,
                 signal=True,
+                message_type=type_of(extras[0] if extras else None),
             ),
         )
     if aggregate is not None:
@@ -138,8 +136,7 @@ async def send_as_operator(
 )
 async def send(session_id: UUID, body: MessageBody, desk: Desk, caller: Replier) -> dict[str, Any]:
     """Stored at once, delivered in its order; follow its status by `ChatSessionChannel` or by reading it again."""
-    view = await send_as_operator(desk, caller, session_id, body.content, body.client_id)
-    return done(message=view)
+    return done(message=await _send(desk, caller, session_id, body))
 
 
 @router.post(

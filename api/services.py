@@ -18,6 +18,7 @@ from temporalio.client import Client
 from activities.arrival_limit import ArrivalLimit
 from activities.channels import ChannelDesk
 from activities.dispatch import Dispatcher
+from activities.files import FileStore, file_store
 from activities.intake import Intake
 from adapters.registry import Platforms
 from api.failures import Failures, client_ip
@@ -41,6 +42,7 @@ class Services:
     db: Database
     redis: Redis
     http: httpx2.AsyncClient
+    files: FileStore
     platforms: Platforms
     publisher: Publisher
     box: CredentialBox
@@ -86,12 +88,13 @@ def build(settings: Settings) -> Services:
     box = CredentialBox(settings.credentials_keys())
     temporal: list[Client] = []
     dispatcher = Dispatcher(db, lambda: temporal[0] if temporal else None, publisher, task_queue=settings.chat_queue)
-    channels = ChannelDesk(db, platforms, box, dispatcher)
+    channels = ChannelDesk(db, platforms, box, dispatcher, settings.base_url())
     return Services(
         settings=settings,
         db=db,
         redis=redis,
         http=http,
+        files=file_store(settings.files_folder(), settings.bucket()),
         platforms=platforms,
         publisher=publisher,
         box=box,

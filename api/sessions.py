@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -91,9 +91,14 @@ async def listing(
 
 @router.get("/sessions/{session_id}", summary="Show a session", responses=shows("Session", session=SessionDetailsView))
 async def show(session_id: UUID, desk: Desk, caller: Reader) -> dict[str, Any]:
-    """In full, with its owner and the public id of its AI conversation."""
+    """In full, with its owner, the public id of its AI conversation, and until when the platform lets one write freely."""
     async with desk.db.account(caller.account_id) as conn:
-        return done(session=await session_views.get(conn, session_id))
+        view = await session_views.get(conn, session_id)
+    window_s = desk.platforms.get(view.platform).capabilities.reply_window_s
+    if window_s and view.last_inbound_at is not None:
+        until = view.last_inbound_at + timedelta(seconds=window_s)
+        view = view.model_copy(update={"reply_window_until": until})
+    return done(session=view)
 
 
 def _changed(desk: Services, changed: Changed) -> dict[str, Any]:

@@ -93,6 +93,7 @@ def message_json(channel: ChannelRow, event: InboundEvent, deferred_until: datet
         "message_type": event.message_type.value,
         "content": storable(event.text),
         "sanitized": sanitize(event.text),
+        "occurred_at": event.occurred_at,
         "order_key": storable(event.order_key),
         "platform_message_id": storable(event.message_id),
         "reply_to": _clean(

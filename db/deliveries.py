@@ -7,7 +7,6 @@ is still the same claim. A worker that was stopped and wakes up late finds that 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,15 +16,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import parts
 from db.channels import ChannelRow
+from db.claims import Change, Claims, Outgoing, PartRow
 from db.outbox import Aggregate
 from db.receipts import apply_parked
 from db.session import Database
 from domain.message import PartStatus
+from domain.outbound import read_payload
 
 _LOAD: Final = text(
     """
-    SELECT d.id, d.part_no, d.status, d.body, d.plain, d.as_plain, d.nonce, d.attempts, d.claim_id, d.deadline_at,
-        d.first_attempt_at, d.next_attempt_at, now() AS at, s.owner, s.owner_user_id, s.status AS session_status,
+    SELECT d.id, d.part_no, d.status, d.body, d.plain, d.payload, d.as_plain, d.nonce, d.attempts, d.claim_id, d.deadline_at,
+        d.first_attempt_at, d.next_attempt_at, d.upload_ref, now() AS at, s.session_key, s.last_inbound_at, s.owner, s.owner_user_id, s.status AS session_status,
         m.turn_id, m.reply_to, m.platform_metadata ? 'closing' AS closing,
         c.id AS channel_id, c.account_id, c.platform, c.name, c.status AS channel_status, c.webhook_token,
         c.rate_limit_per_minute, c.configuration, c.credentials, c.identity, c.default_agent_id, c.send_paused_until,
@@ -38,14 +39,18 @@ _LOAD: Final = text(
     ORDER BY d.part_no
     FOR NO KEY UPDATE OF s
     """
-).columns(reply_to=JSONB, configuration=JSONB, identity=JSONB)
+).columns(payload=JSONB, reply_to=JSONB, configuration=JSONB, identity=JSONB)
 _CLAIM_PART: Final = """
-    SELECT part_id, part_no, body, plain, as_plain, nonce, attempts, first_attempt_at, is_last, at, reply_to,
+    SELECT part_id, part_no, body, plain, payload, as_plain, nonce, attempts, first_attempt_at, is_last, at, reply_to,
+        session_key, last_inbound_at,
         (channel).id, (channel).account_id, (channel).platform, (channel).name, (channel).status,
         (channel).webhook_token, (channel).rate_limit_per_minute, (channel).configuration, (channel).credentials,
         (channel).identity, (channel).default_agent_id, (channel).send_paused_until, (channel).version
-    FROM flow.claim_part($1, $2, $3, $4, $5)
+    FROM flow.claim_any_part($1, $2, $3, $4, $5, $6)
 """
+_BEFORE_CHANNEL: Final = 14
+"""How many columns stand before the channel's."""
+
 _SETTLE: Final = "SELECT flow.settle_part($1, $2, $3, $4, $5, $6, $7)"
 _CLAIM: Final = text(
     """
@@ -58,9 +63,12 @@ _CLAIM: Final = text(
 _REQUEUE: Final = text(
     """
     UPDATE message_deliveries SET status = 'queued', claim_id = NULL, next_attempt_at = now() + make_interval(secs => :wait_s),
-        as_plain = as_plain OR :as_plain, error_code = :error_code, error_message = :error_message
+        as_plain = as_plain OR :as_plain, payload = COALESCE(CAST(:payload AS jsonb), payload), error_code = :error_code, error_message = :error_message
     WHERE id = :id AND claim_id = :claim_id
     """
+)
+_KEEP_REF: Final = text(
+    "UPDATE message_deliveries SET upload_ref = :upload_ref WHERE id = :id AND claim_id = :claim_id RETURNING id"
 )
 _HOLD: Final = text(
     "UPDATE message_deliveries SET error_code = :error_code, error_message = :error_message"
@@ -73,51 +81,6 @@ _KILL_REST: Final = text(
     WHERE message_id = :message_id AND generation = :generation AND status = 'queued'
     """
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """How long a claim holds, in seconds. The worker's own monotonic deadline, armed before the claim, is never later."""
-
-    hold_s: float = 20.0
-
-    @property
-    def grace_s(self) -> float:
-        """How long after its deadline a claim without a result is taken to be ambiguous."""
-        return self.hold_s / 4
-
-    def ambiguous_at(self, part: PartRow) -> datetime | None:
-        """Return when a claimed part without a result becomes ambiguous."""
-        return None if part.deadline_at is None else part.deadline_at + timedelta(seconds=self.grace_s)
-
-
-@dataclass(frozen=True, slots=True)
-class PartRow:
-    """One part as it stands."""
-
-    id: UUID
-    part_no: int
-    status: PartStatus
-    body: str
-    plain: str
-    as_plain: bool
-    nonce: str
-    attempts: int
-    claim_id: UUID | None
-    deadline_at: datetime | None
-    first_attempt_at: datetime | None
-    next_attempt_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message with its parts, its channel and where it goes, read under the session's lock at `at`."""
-
-    parts: tuple[PartRow, ...]
-    channel: ChannelRow
-    reply_to: dict[str, str | None]
-    at: datetime
-    barred: str | None
 
 
 def _barred(row: Row[Any]) -> str | None:
@@ -164,10 +127,12 @@ async def load(conn: AsyncConnection, message_id: UUID, generation: int) -> Outg
             row.deadline_at,
             row.first_attempt_at,
             row.next_attempt_at,
+            read_payload(row.payload),
+            row.upload_ref,
         )
         for row in rows
     )
-    return Outgoing(found, channel, first.reply_to, first.at, _barred(first))
+    return Outgoing(found, channel, first.reply_to, first.at, _barred(first), first.session_key, first.last_inbound_at)
 
 
 async def claim(conn: AsyncConnection, part_id: UUID, claim_id: UUID, hold_s: float) -> None:
@@ -176,14 +141,14 @@ async def claim(conn: AsyncConnection, part_id: UUID, claim_id: UUID, hold_s: fl
 
 
 async def claim_plainly(
-    db: Database, account_id: UUID, message: tuple[UUID, int], claim_id: UUID, hold_s: float
+    db: Database, account_id: UUID, message: tuple[UUID, int], claim_id: UUID, claims: Claims
 ) -> tuple[Outgoing, bool] | None:
     """Claim the next part of (message, generation) in one round trip, in the plain case: nothing waits or failed.
 
     Returns the message with that part alone, and whether it is the last one; None in every other case, which `load`,
     a decision and `claim` settle. Idempotent by `claim_id`. Raises UnavailableError.
     """
-    row = await db.call(_CLAIM_PART, account_id, *message, claim_id, hold_s)
+    row = await db.call(_CLAIM_PART, account_id, *message, claim_id, claims.hold_s, claims.file_hold_s)
     if row is None:
         return None
     part = PartRow(
@@ -199,31 +164,33 @@ async def claim_plainly(
         None,
         row["first_attempt_at"],
         None,
+        read_payload(row["payload"]),
     )
-    return Outgoing((part,), ChannelRow(*tuple(row)[11:]), row["reply_to"], row["at"], None), row["is_last"]
+    channel = ChannelRow(*tuple(row)[_BEFORE_CHANNEL:])
+    place = (row["session_key"], row["last_inbound_at"])
+    return Outgoing((part,), channel, row["reply_to"], row["at"], None, *place), row["is_last"]
 
 
-async def requeue(
-    conn: AsyncConnection,
-    part_id: UUID,
-    claim_id: UUID,
-    error: tuple[str, str],
-    *,
-    wait_s: float,
-    as_plain: bool = False,
-) -> None:
-    """Give a part back, to be tried again after `wait_s`; no effect when the claim is not ours any more."""
+async def requeue(conn: AsyncConnection, part_id: UUID, claim_id: UUID, error: tuple[str, str], change: Change) -> None:
+    """Give a part back, to be tried again; no effect when the claim is not ours any more."""
     await conn.execute(
         _REQUEUE,
         {
             "id": part_id,
             "claim_id": claim_id,
-            "wait_s": wait_s,
-            "as_plain": as_plain,
+            "wait_s": change.wait_s,
+            "as_plain": change.as_plain,
+            "payload": None if change.payload is None else change.payload.model_dump_json(),
             "error_code": error[0],
             "error_message": error[1][:1000],
         },
     )
+
+
+async def keep_ref(conn: AsyncConnection, part_id: UUID, claim_id: UUID, upload_ref: str) -> bool:
+    """Note what a part's upload is called at the platform; False when the claim is not ours any more."""
+    kept = await conn.execute(_KEEP_REF, {"id": part_id, "claim_id": claim_id, "upload_ref": upload_ref})
+    return kept.one_or_none() is not None
 
 
 async def hold(conn: AsyncConnection, part_id: UUID, claim_id: UUID, error: tuple[str, str]) -> None:

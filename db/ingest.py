@@ -127,7 +127,7 @@ def _item_row(item: Item) -> dict[str, object]:
         "state": item.state,
         "reason": item.reason,
         "target": status.platform_message_id if status else event.target_message_id,
-        "data": {"status": status.status.value, "reason": status.reason} if status else {},
+        "data": {"status": status.status.value, "reason": status.reason, "code": status.code} if status else {},
     }
 
 

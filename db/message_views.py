@@ -48,6 +48,7 @@ _ONE: Final = text(
     FROM chat_messages m WHERE m.id = :id AND m.session_id = :session_id
     """  # noqa: S608 - constant columns
 ).columns(**MESSAGE_TYPES, platform_metadata=JSONB)
+_REPLY_TO: Final = text("SELECT reply_to FROM chat_messages WHERE id = :id").columns(reply_to=JSONB)
 _SPOKEN: Final = f"""
     SELECT {CONVERSATION_MESSAGE_COLUMNS} FROM ai_messages a
     WHERE a.conversation_id = :id AND a.deleted_at IS NULL
@@ -59,7 +60,7 @@ _NEXT: Final = text(f"{_SPOKEN} ORDER BY a.sequence_number LIMIT :limit")
 _TROUBLED: Final = text(
     """
     SELECT d.message_id, d.session_id, d.channel_id, d.part_no, d.status, d.error_code, d.error_message, d.attempts,
-        d.plain, d.created_at, count(*) OVER () AS total
+        COALESCE(NULLIF(d.plain, ''), '[' || (d.payload ->> 'kind') || ']', '') AS plain, d.created_at, count(*) OVER () AS total
     FROM message_deliveries d JOIN chat_messages m ON m.id = d.message_id AND m.generation = d.generation
     WHERE d.status IN ('dead', 'unknown')
     ORDER BY d.created_at DESC, d.id LIMIT :limit OFFSET :offset
@@ -112,6 +113,12 @@ async def get(conn: AsyncConnection, session_id: UUID, message_id: UUID) -> Mess
     base = message_view(mapping(row))
     extra = {name: mapping(row)[name] for name in ("raw_content", "sanitized_content", "platform_metadata")}
     return MessageDetailsView.model_validate({**base.model_dump(), **extra})
+
+
+async def reply_to(conn: AsyncConnection, message_id: UUID) -> dict[str, str | None] | None:
+    """Return where an answer to a message goes; None when the account has no such message."""
+    found: dict[str, str | None] | None = (await conn.execute(_REPLY_TO, {"id": message_id})).scalar_one_or_none()
+    return found
 
 
 async def of_conversation(

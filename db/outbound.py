@@ -64,7 +64,8 @@ def _as_json(out: Outgoing) -> dict[str, object]:
     return {
         "session_id": out.session_id,
         "content": storable(out.content),
-        "parts": [{"body": part.body, "plain": part.plain} for part in out.parts],
+        "message_type": out.message_type.value,
+        "parts": [part.as_json() for part in out.parts],
         "trace_id": out.trace_id,
         "turn_id": out.turn_id,
         "public_id": reply_public_id(out.turn_id) if out.turn_id else str(uuid4()),

@@ -6,13 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from domain.message import MessageType
+from domain.outbound import Payload
+from domain.sanitize import storable
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One rendered piece, as it will be sent."""
+    """One rendered piece, as it will be sent. `payload`: what it carries besides its text."""
 
     body: str
     plain: str
+    payload: Payload | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as `flow.record_outgoing` wants it."""
+        payload = None if self.payload is None else self.payload.model_dump(mode="json")
+        return {"body": storable(self.body), "plain": storable(self.plain), "payload": payload}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +46,4 @@ class Outgoing:
     failure: str | None = None
     closing: bool = False
     signal: bool = False
+    message_type: MessageType = MessageType.TEXT

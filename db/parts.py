@@ -5,6 +5,7 @@ Every writer first locks the session row (`lock_session`), which also orders wha
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -44,6 +45,15 @@ _FIND_RECEIPT: Final = text(
     ORDER BY d.created_at DESC LIMIT 1
     """
 )
+# A nonce begins with its message's id without dashes, cut at 20: that finds the message by its key, where nonces have no index.
+_FIND_NONCE: Final = text(
+    """
+    SELECT d.id, d.message_id, d.session_id, d.status FROM message_deliveries d
+    WHERE d.message_id BETWEEN CAST(rpad(left(:nonce, 20), 32, '0') AS uuid) AND CAST(rpad(left(:nonce, 20), 32, 'f') AS uuid)
+      AND d.channel_id = :channel_id AND d.nonce = :nonce AND d.platform_message_id IS NULL
+    """
+)
+_NONCE: Final = re.compile(r"[0-9a-f]{20}-\d{1,6}(g\d{1,6})?", re.ASCII)
 
 
 async def lock_session(conn: AsyncConnection, session_id: UUID) -> tuple[int, datetime]:
@@ -111,3 +121,10 @@ async def find_by_platform_id(conn: AsyncConnection, channel_id: UUID, platform_
     """Find the part that a platform's receipt speaks of, within one channel of the entered account."""
     found = await conn.execute(_FIND_RECEIPT, {"channel_id": channel_id, "platform_message_id": platform_message_id})
     return found.one_or_none()
+
+
+async def find_by_nonce(conn: AsyncConnection, channel_id: UUID, nonce: str | None) -> Row[Any] | None:
+    """Find the part whose send's answer was lost, by the nonce that its receipt gives back."""
+    if nonce is None or not _NONCE.fullmatch(nonce):
+        return None
+    return (await conn.execute(_FIND_NONCE, {"channel_id": channel_id, "nonce": nonce})).one_or_none()

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import parts
 from db.channels import ChannelRow
 from db.outbox import Aggregate
-from domain.message import InboundEvent, PartStatus, part_may_become
+from domain.message import InboundEvent, PartStatus, StatusUpdate, part_may_become
 
 _MARK: Final = text("UPDATE inbound_events SET state = :state, reason = :reason WHERE id = :id")
 _PARKED: Final = text(
@@ -27,29 +27,34 @@ _PARKED: Final = text(
 async def apply_receipt(
     conn: AsyncConnection, channel: ChannelRow, event_row_id: UUID, event: InboundEvent, trace_id: str
 ) -> Aggregate | None:
-    """Apply one receipt; one for a message that we do not know yet is parked and applied when the send is recorded."""
+    """Apply one receipt; one for a message that we do not know yet is parked and applied when the send is recorded.
+
+    One that names the send tells of a message whose answer was lost or has not come yet: it is the answer then.
+    """
     update = event.status
     if update is None:
         return None
     found = await parts.find_by_platform_id(conn, channel.id, update.platform_message_id)
     if found is None:
+        found = await parts.find_by_nonce(conn, channel.id, update.nonce)
+    if found is None:
         await conn.execute(_MARK, {"id": event_row_id, "state": "parked", "reason": "earlier than the send's answer"})
         return None
     version, _ = await parts.lock_session(conn, found.session_id)
-    if not await _raise(conn, found.id, PartStatus(found.status), update.status, update.reason):
+    if not await _raise(conn, found.id, PartStatus(found.status), update):
         await conn.execute(_MARK, {"id": event_row_id, "state": "ignored", "reason": "not newer than what we know"})
         return None
     return await parts.publish_message(conn, channel.account_id, found.session_id, found.message_id, version)
 
 
-async def _raise(
-    conn: AsyncConnection, part_id: UUID, current: PartStatus, target: PartStatus, reason: str | None
-) -> bool:
+async def _raise(conn: AsyncConnection, part_id: UUID, current: PartStatus, told: StatusUpdate) -> bool:
+    target, platform_id = told.status, told.platform_message_id
     if target is PartStatus.DEAD and current in {PartStatus.SENT, PartStatus.ATTEMPTING, PartStatus.UNKNOWN}:
-        return await parts.settle_part(conn, part_id, target, error=("platform_failed", reason or "refused later"))
+        error = (told.code or "platform_failed", told.reason or "refused later")
+        return await parts.settle_part(conn, part_id, target, platform_message_id=platform_id, error=error)
     if not part_may_become(current, target):
         return False
-    return await parts.settle_part(conn, part_id, target)
+    return await parts.settle_part(conn, part_id, target, platform_message_id=platform_id)
 
 
 async def apply_parked(conn: AsyncConnection, channel_id: UUID, part_id: UUID, platform_message_id: str) -> None:
@@ -57,6 +62,8 @@ async def apply_parked(conn: AsyncConnection, channel_id: UUID, part_id: UUID, p
     parked = await conn.execute(_PARKED, {"channel_id": channel_id, "platform_message_id": platform_message_id})
     current = PartStatus.SENT
     for row in sorted(parked, key=lambda found: str(found.data.get("status"))):
-        target = PartStatus(row.data["status"])
-        if await _raise(conn, part_id, current, target, row.data.get("reason")):
-            current = target
+        told = StatusUpdate(
+            platform_message_id, PartStatus(row.data["status"]), row.data.get("reason"), code=row.data.get("code")
+        )
+        if await _raise(conn, part_id, current, told):
+            current = told.status

@@ -30,7 +30,7 @@ _LIST: Final = text(
 _ONE: Final = text(
     f"""
     SELECT {SESSION_COLUMNS}, ch.name AS channel_name, c.conversation_id, s.agent_handoff_count, s.user_metadata,
-        s.owner_user_id, s.owner_version, s.closed_at
+        s.owner_user_id, s.owner_version, s.closed_at, s.last_inbound_at, NULL AS reply_window_until
     FROM chat_sessions s JOIN chat_channels ch ON ch.id = s.channel_id
     JOIN ai_conversations c ON c.id = s.ai_conversation_id WHERE s.id = :id
     """  # noqa: S608 - constant columns

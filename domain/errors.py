@@ -96,3 +96,27 @@ class ModelError(PowernodeError):
         super().__init__(message)
         self.retryable = retryable
         self.retry_after_s = retry_after_s
+
+
+class ForbiddenAddressError(PowernodeError):
+    """An address that a stranger named and that we do not go to: it is private, or not one of the web."""
+
+    code, http_status = "FORBIDDEN_ADDRESS", 422
+
+
+class FileRefusedError(PowernodeError):
+    """A file that we do not take; the message says why, in words that fit after "the file is" or stand alone."""
+
+    code, http_status = "FILE_REFUSED", 422
+
+
+class FileTooLargeError(FileRefusedError):
+    """A file over the limit."""
+
+    code, http_status = "FILE_TOO_LARGE", 413
+
+
+class FileGoneError(PowernodeError):
+    """The platform does not hand a file out (any more)."""
+
+    code, http_status = "FILE_GONE", 410

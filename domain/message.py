@@ -129,12 +129,15 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class StatusUpdate:
-    """A platform's receipt for something that we sent. `nonce`: the send's own, where the platform gives it back."""
+    """A platform's receipt for something that we sent. `nonce`: the send's own, where the platform gives it back; `code`: ours
+    for a refusal that asks for something else than giving up.
+    """
 
     platform_message_id: str
     status: PartStatus
     reason: str | None = None
     nonce: str | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

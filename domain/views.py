@@ -79,7 +79,7 @@ class SessionView(View):
 
 
 class SessionDetailsView(SessionView):
-    """A session in full."""
+    """A session in full. `reply_window_until`: until when one may write freely; null where the platform sets no such limit."""
 
     channel_name: str
     conversation_id: str
@@ -88,6 +88,8 @@ class SessionDetailsView(SessionView):
     owner_user_id: UUID | None
     owner_version: int
     closed_at: datetime | None
+    last_inbound_at: datetime | None
+    reply_window_until: datetime | None = None
 
 
 class PartView(View):

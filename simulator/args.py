@@ -1,4 +1,4 @@
-"""Arguments of an API call, from a query, a form or JSON, read with the platforms' own leniency. No platform's rules."""
+"""Arguments of an API call, from a query, a form (with files) or JSON, read with the platforms' own leniency. No platform's rules."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from typing import Final, cast
 from urllib.parse import parse_qsl
 
 import orjson
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
+from simulator.files import GivenFile
 from simulator.records import Json
 
 _TRUE: Final = frozenset({"true", "1", "yes"})
@@ -21,8 +25,11 @@ class BadArgumentsError(ValueError):
 class Args:
     """Values by name; every getter returns None where the value is absent or of another kind."""
 
-    def __init__(self, values: Mapping[str, object]) -> None:
+    def __init__(self, values: Mapping[str, object], files: Mapping[str, GivenFile] | None = None) -> None:
         self.values = dict(values)
+        self.files = dict(files or {})
+        self.origin = ""
+        """Where the request came to, for answers that name an address."""
 
     def has(self, name: str) -> bool:
         """Return whether something was given."""
@@ -76,8 +83,28 @@ def parse_object(body: bytes) -> Json:
     return cast("Json", value)
 
 
+async def _read_form(request: Request) -> Args:
+    """Return the fields of a multipart form; a file stands among the values by its name. A `payload_json` is unpacked."""
+    values, files = dict[str, object](request.query_params), dict[str, GivenFile]()
+    try:
+        async with request.form(max_part_size=4 << 20) as form:
+            for name, value in form.multi_items():
+                if isinstance(value, UploadFile):
+                    given = GivenFile(value.filename or "", value.content_type or "", await value.read())
+                    files[name] = given
+                    values[name] = given.name
+                else:
+                    values[name] = value
+    except (HTTPException, MultiPartException) as error:
+        raise BadArgumentsError(str(error)) from error
+    packed = values.pop("payload_json", None)
+    return Args(values | (parse_object(str(packed).encode()) if packed is not None else {}), files)
+
+
 async def read_args(request: Request) -> Args:
     """Return query and body together; the body wins. Raises BadArgumentsError."""
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return await _read_form(request)
     values: dict[str, object] = dict(request.query_params)
     body = await request.body()
     if body:

@@ -59,6 +59,14 @@ class Reads:
             return PlainTextResponse(phone.as_text(screen))
         return json_response(screen | {"version": self._world.changes.version})
 
+    async def file(self, request: Request) -> Response:
+        """GET /_sim/files/{id}: the bytes of a file that a bot sent."""
+        found = self._world.files.get(request.path_params["file"])
+        if found is None:
+            raise WrongBodyError("no such file", 404)
+        headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
+        return Response(found.content, headers=headers, media_type=found.mime or "application/octet-stream")
+
     async def received(self, request: Request) -> Response:
         """GET /_sim/received (also /_sim/wait)[?channel&chat&as&kind&thread&contains&after&timeout_s].
 

@@ -1,7 +1,7 @@
 """Discord's REST API under `/api/v10/`, as far as a bot needs it: messages, who we are, the interactions address.
 
 https://docs.discord.com/developers; platforms.md §3.6 and §3.7. `enforce_nonce` is honoured for three minutes; a new
-interactions address is tested with one good and one wrong signature. Not played: files, threads, embeds' contents. A script's
+interactions address is tested with one good and one wrong signature. Not played: threads, embeds' contents. A script's
 `error` is one of `NAMED` or a code in digits, answered with 400.
 """
 
@@ -19,6 +19,7 @@ from starlette.responses import Response
 from simulator.api_call import Answer, answer_call, json_response, new_call
 from simulator.args import Args, BadArgumentsError, read_args
 from simulator.channel import Channel
+from simulator.discord_content import DiscordError, kind_of, read_components, read_file
 from simulator.discord_keys import public_key, signature_headers
 from simulator.discord_play import tell
 from simulator.discord_wire import bot_user, message_object
@@ -50,15 +51,6 @@ NAMED: Final = {
 Act = Callable[[Channel, Args, dict[str, str]], Answer]
 
 
-class DiscordError(Exception):
-    """A refusal."""
-
-    def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-
 class DiscordApi:
     """The REST API for every registered bot."""
 
@@ -83,6 +75,7 @@ class DiscordApi:
             "edit_message": self._edit,
             "delete_message": self._delete,
             "typing": self._typing,
+            "react": self._react,
         }
         act = acts[name]
 
@@ -161,8 +154,6 @@ class DiscordApi:
         content, nonce = args.text("content") or "", args.text("nonce")
         if utf16_length(content) > _CONTENT_MAX or (nonce is not None and len(nonce) > _NONCE_MAX):
             raise DiscordError(*NAMED["too_long"])
-        if not content.strip():
-            raise DiscordError(400, 50006, "Cannot send an empty message")
         key = (channel.name, chat.id, nonce or "")
         known, at = self._nonces.get(key, (None, 0.0))
         if args.flag("enforce_nonce") and known is not None and time.monotonic() - at < _REMEMBERED_S:
@@ -171,6 +162,9 @@ class DiscordApi:
             wait_s = self._flood.wait_s(channel.name, "discord", chat, time.monotonic())
             if wait_s:
                 return _rate_limited(float(wait_s))
+        file, (components, choices) = read_file(self._world.files, args), read_components(args)
+        if not content.strip() and file is None:
+            raise DiscordError(400, 50006, "Cannot send an empty message")
         reference = args.object("message_reference") or {}
         message = Message(
             chat=chat.id,
@@ -181,6 +175,10 @@ class DiscordApi:
             source=content,
             at=time.time(),
             reply_to=self._replied(channel, chat, reference),
+            buttons=components,
+            kind=kind_of(file),
+            file=file,
+            choices=choices,
         )
         self._world.save_message(channel, message)
         self._world.note_received(channel, "send", message)
@@ -238,6 +236,13 @@ class DiscordApi:
     def _typing(self, channel: Channel, args: Args, path: dict[str, str]) -> Answer:
         self._chat(channel, path)
         return Answer({}, 204)
+
+    def _react(self, channel: Channel, args: Args, path: dict[str, str]) -> Answer:
+        chat = self._chat(channel, path)
+        message = self._message(channel, chat, path)
+        message.reactions = [*(one for one in message.reactions if one != path["emoji"]), path["emoji"]]
+        self._world.save_message(channel, message)
+        return Answer({}, 204, accepted=True)
 
     def _chat(self, channel: Channel, path: dict[str, str]) -> Chat:
         chat = channel.reached_chat(path["channel"])

@@ -13,6 +13,7 @@ import orjson
 
 from simulator.channel import Channel
 from simulator.deliveries import About, new_delivery
+from simulator.discord_content import pressed_data
 from simulator.discord_keys import signature_headers
 from simulator.discord_wire import message_object, person_user
 from simulator.markdown_text import visible
@@ -58,7 +59,7 @@ class DiscordPlay(Play):
         return []
 
     def pressed(self, done: Done, message: Message, say: Say) -> list[Delivery]:
-        data: Json = {"custom_id": say.text, "component_type": 2} | (say.payload or {})
+        data = pressed_data(message, say.text) | (say.payload or {})
         about: Json = {"message": message_object(done.channel, done.chat, message)}
         return [_interaction(done, _COMPONENT, data, about)]
 

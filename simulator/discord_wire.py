@@ -34,7 +34,7 @@ def message_object(channel: Channel, chat: Chat, message: Message) -> Json:
         "mention_everyone": False,
         "mentions": [bot_user(channel)] if ours else [],
         "mention_roles": [],
-        "attachments": [],
+        "attachments": [_attachment(message.file)] if message.file else [],
         "embeds": [],
         "pinned": False,
         "type": 20 if message.subtype == "command_result" else 19 if message.reply_to else 0,
@@ -43,6 +43,11 @@ def message_object(channel: Channel, chat: Chat, message: Message) -> Json:
     if chat.kind != "private":
         found["guild_id"] = channel.bot.team_id
     return found | _reference(channel, chat, message)
+
+
+def _attachment(file: Json) -> Json:
+    named = {"id": file["id"], "filename": file["name"], "content_type": file["mime"], "size": file["size"]}
+    return named | {"url": file["url"], "proxy_url": file["url"]}
 
 
 def _reference(channel: Channel, chat: Chat, message: Message) -> Json:

@@ -1,7 +1,7 @@
 """Mattermost's REST API under `/api/v4/`, as far as a bot needs it: posts, reading back, who we are, typing.
 
 https://api.mattermost.com; platforms.md §5.4 and §5.5. A repeated `pending_post_id` gets the first post for 30 seconds; the
-rate limit's answer is plain text. Not played: files, teams' and users' administration. A script's `error` is one of `NAMED`
+rate limit's answer is plain text. Not played: teams' and users' administration. A script's `error` is one of `NAMED`
 or the server's own id, answered with 400.
 """
 
@@ -20,6 +20,7 @@ from simulator.args import Args, BadArgumentsError, read_args
 from simulator.channel import Channel
 from simulator.faults import Fault, Faults
 from simulator.markdown_text import visible
+from simulator.mattermost_content import ServerError, Uploads, info_object, kind_of, read_choices
 from simulator.mattermost_play import posted, tell
 from simulator.mattermost_wire import post_object
 from simulator.phone import in_order
@@ -44,15 +45,6 @@ NAMED: Final = {
 Act = Callable[[Channel, Args, dict[str, str]], Answer]
 
 
-class ServerError(Exception):
-    """The server's refusal."""
-
-    def __init__(self, status: int, code: str) -> None:
-        super().__init__(code)
-        self.status = status
-        self.code = code
-
-
 class MattermostApi:
     """The REST API for every registered bot."""
 
@@ -61,6 +53,7 @@ class MattermostApi:
         self._faults = faults
         self._courier = courier
         self._pending: dict[tuple[str, str], tuple[Message, float]] = {}
+        self._uploads = Uploads(world.files)
 
     def endpoint(self, name: str) -> Callable[[Request], Awaitable[Response]]:
         """Return the route's function for one call."""
@@ -74,6 +67,8 @@ class MattermostApi:
             "channel_posts": self._posts,
             "channels": self._channels,
             "typing": self._typing,
+            "upload": self._upload,
+            "react": self._react,
         }
         act = acts[name]
 
@@ -137,11 +132,14 @@ class MattermostApi:
         chat, text = self._chat(channel, args.text("channel_id")), args.text("message") or ""
         if len(text) > _MESSAGE_MAX:
             raise ServerError(*NAMED["too_long"])
-        if not text.strip():
-            raise ServerError(400, "model.post.is_valid.message.app_error")
         known = self._remembered(channel, args.text("pending_post_id"))
         if known is not None:
             return Answer(post_object(channel, known), 201, accepted=True, message_id=known.id)
+        props = args.object("props")
+        choices, root = read_choices(props), self._root(channel, chat, args)
+        file = self._uploads.take(channel.name, args.items("file_ids") or [])
+        if not text.strip() and file is None:
+            raise ServerError(400, "model.post.is_valid.message.app_error")
         message = Message(
             chat=chat.id,
             id=channel.new_message_id(chat, None),
@@ -150,8 +148,11 @@ class MattermostApi:
             text=visible(text),
             source=text,
             at=time.time(),
-            thread=self._root(channel, chat, args),
-            metadata=args.object("props"),
+            thread=root,
+            metadata=props,
+            kind=kind_of(file),
+            file=file,
+            choices=choices,
         )
         self._world.save_message(channel, message)
         self._world.note_received(channel, "send", message)
@@ -162,6 +163,19 @@ class MattermostApi:
             if channel.options.echo_own:
                 self._courier.send(delivery)
         return Answer(post_object(channel, message), 201, accepted=True, message_id=message.id)
+
+    def _upload(self, channel: Channel, args: Args, path: dict[str, str]) -> Answer:
+        self._chat(channel, args.text("channel_id"))
+        return Answer({"file_infos": [info_object(self._uploads.add(channel.name, args.files.get("files")))]}, 201)
+
+    def _react(self, channel: Channel, args: Args, path: dict[str, str]) -> Answer:
+        _, message = self._message(channel, args.text("post_id") or "")
+        name = args.text("emoji_name") or ""
+        if args.text("user_id") != channel.bot.user_id or not name:
+            raise ServerError(403, "api.reaction.save_reaction.user_id.app_error")
+        message.reactions = [*(one for one in message.reactions if one != name), name]
+        self._world.save_message(channel, message)
+        return Answer(args.values, 201, accepted=True)
 
     def _remembered(self, channel: Channel, pending: str | None) -> Message | None:
         message, at = self._pending.get((channel.name, pending or ""), (None, 0.0))

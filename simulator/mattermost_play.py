@@ -15,10 +15,11 @@ import orjson
 from simulator import names
 from simulator.channel import Channel
 from simulator.deliveries import About, new_delivery
+from simulator.mattermost_content import pressed_action
 from simulator.mattermost_wire import post_object
 from simulator.play import Play
 from simulator.records import Chat, Credentials, Delivery, Json, Message
-from simulator.wish import Done, Say
+from simulator.wish import Done, ImpossibleError, Say
 
 PUBLIC = "town-square"
 
@@ -59,6 +60,33 @@ class MattermostPlay(Play):
         done.channel.stream.emit("reaction_added", data, done.chat.id)
         return []
 
+    def pressed(self, done: Done, message: Message, say: Say) -> list[Delivery]:
+        """The server itself posts to the address that the action names, and passes its context on."""
+        found = pressed_action(message, say.text)
+        if found is None:
+            raise ImpossibleError(f"no button of this message gives {say.text!r}")
+        url, context = found
+        trigger, channel = secrets.token_hex(16), done.channel
+        direct = done.chat.kind == "private"
+        body: Json = {
+            "user_id": done.person.user_id,
+            "user_name": done.person.name,
+            "channel_id": done.chat.id,
+            "channel_name": f"{channel.bot.user_id}__{done.person.user_id}" if direct else done.chat.name,
+            "team_id": channel.bot.team_id,
+            "team_domain": "simulated",
+            "post_id": message.id,
+            "trigger_id": trigger,
+            "type": "select" if "selected_option" in context else "button",
+            "data_source": "",
+            "context": context | (say.payload or {}),
+        }
+        delivery = new_delivery(
+            channel, About("action", trigger, done.chat.id, message.id), orjson.dumps(body), retry=False
+        )
+        delivery.url = url
+        return [delivery]
+
     def command(self, done: Done, text: str) -> list[Delivery] | None:
         name, _, rest = text.partition(" ")
         direct = done.chat.kind == "private"
@@ -97,7 +125,7 @@ class MattermostPlay(Play):
             fields: object = orjson.loads(body)
         except orjson.JSONDecodeError:
             return body
-        if not isinstance(fields, dict) or "token" in fields:
+        if not isinstance(fields, dict) or "token" in fields or "context" in fields:
             return body
         return orjson.dumps({"token": channel.webhook.secret} | fields)
 

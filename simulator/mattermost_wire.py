@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simulator.channel import Channel
+from simulator.mattermost_content import info_object
 from simulator.records import Json, Message
 
 
@@ -32,6 +33,6 @@ def post_object(channel: Channel, message: Message) -> Json:
         "type": "",
         "props": props,
         "pending_post_id": "",
-        "file_ids": [],
-        "metadata": {},
+        "file_ids": [message.file["id"]] if message.file else [],
+        "metadata": {"files": [info_object(message.file)]} if message.file else {},
     }

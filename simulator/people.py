@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 from simulator.channel import Channel
+from simulator.choices import find_choice
 from simulator.plays import PLAYS
 from simulator.records import Message
 from simulator.state import World
@@ -73,7 +74,15 @@ def _touch(done: Done, say: Say) -> None:
     elif say.kind == "react":
         done.deliveries = play.reacted(done, message, say.text)
     else:
-        done.deliveries = play.pressed(done, message, say)
+        done.deliveries = play.pressed(done, message, _meant(message, say))
+
+
+def _meant(message: Message, say: Say) -> Say:
+    """Return a press by its value, where the person said the button's label. A button that opens an address tells nobody."""
+    found = find_choice(message, say.text)
+    if found is not None and found["value"] is None:
+        raise ImpossibleError("this button opens an address")
+    return say if found is None else say.model_copy(update={"text": found["value"]})
 
 
 def _edit(done: Done, say: Say, message: Message) -> None:

@@ -1,7 +1,10 @@
 """What one person's phone shows: their chats with every message in order, edits applied, deletions gone, threads in place.
 
 Pure reading; called by control.py. Ordered by message id or by
-time; where the platform folds threads, replies stand under their root.
+time; where the platform folds threads, replies stand under their root. A message is plain JSON: `kind` (text, image, audio,
+video, document, sticker, location), `text` (or caption), `buttons` (`[{label, value, url}]`, menu lines too; pressed by POST
+/_sim/say with kind "press", the message as target and a label or value as text), `file` (`{id, name, mime, size, url}`, its
+bytes at `url`), `location` (`{latitude, longitude, name?, address?}`).
 """
 
 from __future__ import annotations
@@ -42,7 +45,16 @@ def as_text(screen: Json) -> str:
 def _line(message: Json) -> str:
     indent = "    ↳ " if message["indent"] else ""
     edited = " (edited)" if message["edited"] else ""
-    return f"{indent}{message['from']}: {message['text']}{edited}"
+    return f"{indent}{message['from']}: {_seen(message)}{edited}"
+
+
+def _seen(message: Json) -> str:
+    """Return the message in words: what is no text stands in brackets."""
+    file, place = cast("Json | None", message["file"]), cast("Json | None", message["location"])
+    buttons = [f"[{one['label']}]" for one in cast("list[Json]", message["buttons"])]
+    shown = [f"[{message['kind']}: {file['name']}]"] if file else []
+    shown += [f"[location: {place['latitude']}, {place['longitude']}]"] if place else []
+    return " ".join(filter(None, [*shown, str(message["text"]), *buttons]))
 
 
 def _chat(channel: Channel, person: Person, chat: Chat) -> Json:
@@ -82,13 +94,16 @@ def _message(channel: Channel, person: Person, message: Message) -> Json:
         "from": channel.bot.title if message.from_bot else message.author,
         "mine": not message.from_bot and message.author == person.name,
         "bot": message.from_bot,
+        "kind": message.kind,
         "text": message.text,
+        "file": message.file,
+        "location": message.location,
         "at": message.at,
         "thread": message.thread,
         "indent": channel.ids.threads_fold and message.thread not in {None, message.id},
         "reply_to": message.reply_to,
         "edited": message.edited_at is not None,
         "entities": message.entities,
-        "buttons": message.buttons,
+        "buttons": message.choices,
         "reactions": message.reactions,
     }

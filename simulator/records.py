@@ -103,6 +103,14 @@ class Message:
     buttons: list[object] | None = None
     subtype: str | None = None
     reactions: list[str] = field(default_factory=list[str])
+    kind: str = "text"
+    """text, image, audio, video, document, sticker, location."""
+    file: Json | None = None
+    """`{id, name, mime, size, url}`; see files.py."""
+    location: Json | None = None
+    """`{latitude, longitude, name?, address?}`."""
+    choices: list[Json] = field(default_factory=list[Json])
+    """Its buttons and menu lines as people see them; see choices.py."""
 
 
 @dataclass(slots=True)
@@ -166,6 +174,8 @@ class Delivery:
     retry: bool
     created_at: float
     lifetime_s: float | None = None
+    url: str | None = None
+    """Where it goes, if not to the channel's webhook."""
 
 
 @dataclass(slots=True)

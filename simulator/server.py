@@ -92,6 +92,7 @@ def _platform_routes(telegram: TelegramApi, slack: SlackApi, model: ModelApi) ->
         Route("/bot{token}/{method}", telegram.endpoint, methods=both),
         Route("/api/{method}", slack.endpoint, methods=both),
         Route("/slack/api/{method}", slack.endpoint, methods=both),
+        Route("/slack/upload/{file}", slack.upload, methods=["POST"]),
         Route("/slack/commands/{channel}/{chat}", slack.command_answer, methods=["POST"]),
         Route("/v1/chat/completions", model.completions, methods=["POST"]),
         Route("/v1/models", model.models),
@@ -101,6 +102,7 @@ def _platform_routes(telegram: TelegramApi, slack: SlackApi, model: ModelApi) ->
 def _whatsapp_routes(api: WhatsAppApi) -> list[Route]:
     return [
         Route("/v{major:int}.{minor:int}/{object}/messages", api.messages, methods=["POST"]),
+        Route("/v{major:int}.{minor:int}/{object}/media", api.media, methods=["POST"]),
         Route("/v{major:int}.{minor:int}/{object}", api.number, methods=["GET", "POST"]),
     ]
 
@@ -112,6 +114,8 @@ def _mattermost_routes(api: MattermostApi) -> list[Route]:
         "channels": ("GET", "/users/me/channels"),
         "typing": ("POST", "/users/me/typing"),
         "create_post": ("POST", "/posts"),
+        "upload": ("POST", "/files"),
+        "react": ("POST", "/reactions"),
         "read_post": ("GET", "/posts/{post}"),
         "delete_post": ("DELETE", "/posts/{post}"),
         "patch_post": ("PUT", "/posts/{post}/patch"),
@@ -137,6 +141,7 @@ def _discord_routes(api: DiscordApi) -> list[Route]:
         "edit_message": ("PATCH", f"{messages}/{{message}}"),
         "delete_message": ("DELETE", f"{messages}/{{message}}"),
         "typing": ("POST", "/channels/{channel}/typing"),
+        "react": ("PUT", f"{messages}/{{message}}/reactions/{{emoji}}/@me"),
     }
     return [
         Route(f"/api/v10{path}", api.endpoint(name), methods=[method], name=name)
@@ -151,6 +156,7 @@ def _control_routes(control: Control, reads: Reads) -> list[Route]:
         Route("/_sim/received", reads.received),
         Route("/_sim/wait", reads.received),
         Route("/_sim/phone", reads.phone),
+        Route("/_sim/files/{file}", reads.file),
         Route("/_sim/calls", reads.calls),
         Route("/_sim/deliveries", reads.deliveries),
         Route("/_sim/pending", reads.pending),

@@ -1,14 +1,12 @@
 """Slack's Web API: `/api/{method}` and `/slack/api/{method}`; refusals come with HTTP 200 and `ok: false`.
 
-https://docs.slack.dev/reference/methods; platforms.md §4.5 and §4.6. Not played: files, streams, ephemeral posts, views.
-A script's `error` is Slack's own code, or one of the names in `_NAMED`.
+https://docs.slack.dev/reference/methods; platforms.md §4.5 and §4.6. Not played: streams, ephemeral posts, views. Files: slack_files.py.
+A script's `error` is Slack's own code, or one of the names in slack_answers.py.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,16 +15,17 @@ from simulator import slack_events, slack_history
 from simulator.api_call import Answer, answer_call, json_response, new_call
 from simulator.args import Args, BadArgumentsError, read_args
 from simulator.channel import Channel
-from simulator.faults import Fault, Faults
+from simulator.faults import Faults
+from simulator.files import GivenFile
 from simulator.limits import FloodControl
 from simulator.records import Chat, Delivery, Json, Message
+from simulator.slack_answers import ok, rate_limited, refusal, refuse
+from simulator.slack_files import SlackFiles, kind_of
 from simulator.slack_socket import open_address
-from simulator.slack_text import SlackError, read_content, read_metadata
+from simulator.slack_text import Content, SlackError, read_content, read_metadata, visible
 from simulator.slack_wire import message_object, user_object
 from simulator.state import World
 from simulator.webhooks import Courier
-
-_NAMED: Final = {"blocked": "cannot_dm_bot", "bad_markup": "invalid_blocks", "too_long": "msg_too_long"}
 
 
 class SlackApi:
@@ -37,6 +36,7 @@ class SlackApi:
         self._faults = faults
         self._courier = courier
         self._flood = FloodControl()
+        self._files = SlackFiles(world.files)
         self._methods = {
             "api.test": self._api_test,
             "auth.test": self._auth_test,
@@ -50,6 +50,9 @@ class SlackApi:
             "users.info": self._user,
             "reactions.add": self._react,
             "assistant.threads.setStatus": self._status,
+            "files.getUploadURLExternal": self._upload_address,
+            "files.completeUploadExternal": self._complete_upload,
+            "files.info": self._file_info,
         }
 
     async def endpoint(self, request: Request) -> Response:
@@ -62,6 +65,7 @@ class SlackApi:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         token = token if scheme.lower() == "bearer" else args.text("token") or ""
         args.values.pop("token", None)
+        args.origin = f"{request.url.scheme}://{request.headers.get('host', '127.0.0.1')}"
         if method == "apps.connections.open":
             return json_response(open_address(self._world, token, request.headers.get("host", "127.0.0.1")))
         channel = self._world.by_token("slack", token)
@@ -70,7 +74,17 @@ class SlackApi:
             call.status, call.error = 200, "invalid_auth" if token else "not_authed"
             self._world.note_call(call)
             return json_response({"ok": False, "error": call.error})
-        return await answer_call(self._world, self._faults, call, lambda: self._act(channel, method, args), _refuse)
+        return await answer_call(self._world, self._faults, call, lambda: self._act(channel, method, args), refuse)
+
+    async def upload(self, request: Request) -> Response:
+        """Take the bytes of a file, as a form or by themselves."""
+        try:
+            given = (await read_args(request)).files.get("file")
+        except BadArgumentsError:
+            given = GivenFile("", "application/octet-stream", await request.body())
+        if given is None or not self._files.take(request.path_params["file"], given):
+            return Response("no such upload", 400)
+        return Response("OK - 0")
 
     async def command_answer(self, request: Request) -> Response:
         """Take what is posted to a command's or button's `response_url`."""
@@ -92,16 +106,16 @@ class SlackApi:
                 raise SlackError("unknown_method")
             return handler(channel, args)
         except SlackError as error:
-            return _refusal(error)
+            return refusal(error)
 
     # Methods
 
     def _api_test(self, channel: Channel, args: Args) -> Answer:
-        return _ok({"args": args.values})
+        return ok({"args": args.values})
 
     def _auth_test(self, channel: Channel, args: Args) -> Answer:
         bot = channel.bot
-        return _ok(
+        return ok(
             {
                 "url": "https://simulated.slack.com/",
                 "team": "simulated",
@@ -121,14 +135,37 @@ class SlackApi:
         if channel.options.flood_control:
             wait_s = self._flood.wait_s(channel.name, "slack", chat, time.monotonic())
             if wait_s:
-                return _rate_limited(wait_s)
+                return rate_limited(wait_s)
         message = self._store(channel, chat, args, thread)
-        return _ok({"channel": chat.id, "ts": message.id, "message": message_object(channel, message)}, message)
+        return ok({"channel": chat.id, "ts": message.id, "message": message_object(channel, message)}, message)
+
+    def _upload_address(self, channel: Channel, args: Args) -> Answer:
+        return ok(self._files.begin(channel.name, args, args.origin))
+
+    def _complete_upload(self, channel: Channel, args: Args) -> Answer:
+        """Show the file as a message; the answer does not say as which."""
+        pending = self._files.complete(channel.name, args)
+        chat = self._chat(channel, Args({"channel": args.text("channel_id")}))
+        text = args.text("initial_comment") or ""
+        message = self._add(channel, chat, Content(text, visible(text), None, truncated=False), args.text("thread_ts"))
+        message.kind, message.file, message.subtype = kind_of(pending.file or {}), pending.file, "file_share"
+        pending.shares.setdefault(chat.id, []).append(message.id)
+        self._told(channel, chat, message, truncated=False)
+        return ok({"files": [{"id": pending.id, "title": (pending.file or {})["name"]}]}, message)
+
+    def _file_info(self, channel: Channel, args: Args) -> Answer:
+        return ok({"file": self._files.info(channel.name, args)})
 
     def _store(self, channel: Channel, chat: Chat, args: Args, thread: str | None) -> Message:
-        content, metadata = read_content(args), read_metadata(args)
+        content = read_content(args)
+        message = self._add(channel, chat, content, thread)
+        message.metadata = read_metadata(args)
+        self._told(channel, chat, message, truncated=content.truncated)
+        return message
+
+    def _add(self, channel: Channel, chat: Chat, content: Content, thread: str | None) -> Message:
         ts = channel.new_message_id(chat, None)
-        message = Message(
+        return Message(
             chat=chat.id,
             id=ts,
             author=channel.bot.title,
@@ -136,14 +173,15 @@ class SlackApi:
             text=content.visible,
             source=content.text,
             at=float(ts),
-            thread=thread,
-            metadata=metadata,
+            thread=thread or None,
             blocks=content.blocks,
+            choices=content.choices,
         )
+
+    def _told(self, channel: Channel, chat: Chat, message: Message, *, truncated: bool) -> None:
         self._world.save_message(channel, message)
-        self._world.note_received(channel, "send", message, truncated=content.truncated)
+        self._world.note_received(channel, "send", message, truncated=truncated)
         self._echo(channel, slack_events.written(channel, chat, message, None))
-        return message
 
     def _update(self, channel: Channel, args: Args) -> Answer:
         chat = self._chat(channel, args)
@@ -156,7 +194,7 @@ class SlackApi:
         self._world.note_received(channel, "edit", message)
         self._echo(channel, slack_events.edited(channel, chat, message, before))
         answer: Json = {"channel": chat.id, "ts": message.id, "text": message.source}
-        return _ok(answer | {"message": message_object(channel, message)}, message)
+        return ok(answer | {"message": message_object(channel, message)}, message)
 
     def _delete(self, channel: Channel, args: Args) -> Answer:
         chat = self._chat(channel, args)
@@ -165,13 +203,13 @@ class SlackApi:
         message.deleted = True
         self._world.save_message(channel, message)
         self._world.note_received(channel, "delete", message)
-        return _ok({"channel": chat.id, "ts": message.id}, message)
+        return ok({"channel": chat.id, "ts": message.id}, message)
 
     def _history(self, channel: Channel, args: Args) -> Answer:
-        return _ok(slack_history.history(channel, self._chat(channel, args), args))
+        return ok(slack_history.history(channel, self._chat(channel, args), args))
 
     def _replies(self, channel: Channel, args: Args) -> Answer:
-        return _ok(slack_history.replies(channel, self._chat(channel, args), args))
+        return ok(slack_history.replies(channel, self._chat(channel, args), args))
 
     def _open(self, channel: Channel, args: Args) -> Answer:
         users = [user for user in (args.text("users") or "").split(",") if user]
@@ -183,19 +221,19 @@ class SlackApi:
         for member in people:
             if member is not None:
                 self._world.join(channel, chat, member)
-        return _ok({"no_op": True, "already_open": True, "channel": {"id": chat.id}})
+        return ok({"no_op": True, "already_open": True, "channel": {"id": chat.id}})
 
     def _info(self, channel: Channel, args: Args) -> Answer:
         chat = self._chat(channel, args, member=False)
         kind = {"is_im": chat.kind == "private", "is_mpim": chat.kind == "mpim", "is_channel": chat.kind == "channel"}
         found: Json = {"id": chat.id, "name": chat.name, "is_member": chat.bot_member}
-        return _ok({"channel": found | kind})
+        return ok({"channel": found | kind})
 
     def _user(self, channel: Channel, args: Args) -> Answer:
         person = channel.person_by_id(args.text("user") or "")
         if person is None:
             raise SlackError("user_not_found")
-        return _ok({"user": user_object(channel, person)})
+        return ok({"user": user_object(channel, person)})
 
     def _react(self, channel: Channel, args: Args) -> Answer:
         chat = self._chat(channel, args)
@@ -207,13 +245,13 @@ class SlackApi:
             raise SlackError("already_reacted")
         message.reactions.append(name)
         self._world.save_message(channel, message)
-        return _ok({})
+        return ok({})
 
     def _status(self, channel: Channel, args: Args) -> Answer:
         chat = channel.chats.get(args.text("channel_id") or "")
         if chat is None or channel.message(chat.id, args.text("thread_ts") or "") is None:
             raise SlackError("channel_not_found" if chat is None else "thread_not_found")
-        return _ok({})
+        return ok({})
 
     def _chat(self, channel: Channel, args: Args, *, member: bool = True) -> Chat:
         """Return the conversation; a person's id stands for the direct messages with them."""
@@ -241,29 +279,3 @@ def _own(channel: Channel, chat: Chat, args: Args, otherwise: str) -> Message:
     if not message.from_bot:
         raise SlackError(otherwise)
     return message
-
-
-def _ok(fields: Json, message: Message | None = None) -> Answer:
-    return Answer({"ok": True} | fields, accepted=message is not None, message_id=message.id if message else None)
-
-
-def _refusal(error: SlackError) -> Answer:
-    body: Json = {"ok": False, "error": error.code}
-    if error.details is not None:
-        body["response_metadata"] = {"messages": [f"[ERROR] {error.details}"]}
-    return Answer(body, error=error.code)
-
-
-def _rate_limited(wait_s: float) -> Answer:
-    seconds = max(1, math.ceil(wait_s))
-    body: Json = {"ok": False, "error": "ratelimited"}
-    return Answer(body, 429, {"Retry-After": str(seconds)}, error="ratelimited", retry_after_s=float(seconds))
-
-
-def _refuse(fault: Fault) -> Answer:
-    script = fault.script
-    if script.kind == "rate_limited":
-        return _rate_limited(fault.wait_s(time.monotonic()))
-    if script.kind == "server_error":
-        return Answer({"ok": False, "error": "internal_error"}, script.status, error="internal_error")
-    return _refusal(SlackError(_NAMED.get(script.error, script.error)))

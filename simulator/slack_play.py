@@ -14,6 +14,7 @@ from simulator import slack_events, slack_text, slack_wire
 from simulator.channel import Channel
 from simulator.play import Play, Texts
 from simulator.records import Chat, Credentials, Delivery, Json, Message
+from simulator.slack_blocks import pressed_action
 from simulator.slack_socket import enveloped
 from simulator.wish import Done, Say
 
@@ -58,7 +59,8 @@ class SlackPlay(Play):
         return slack_events.reacted(done.channel, done.chat, done.person, message, emoji)
 
     def pressed(self, done: Done, message: Message, say: Say) -> list[Delivery]:
-        action = say.payload or {"action_id": say.text, "value": say.text}
+        offered = pressed_action(message.blocks or [], say.text)
+        action = say.payload or offered or {"action_id": say.text, "value": say.text}
         return slack_events.pressed(done.channel, done.chat, done.person, message, action=action, origin=done.origin)
 
     def command(self, done: Done, text: str) -> list[Delivery] | None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, cast
 
 import orjson
 
 from simulator.args import Args
 from simulator.records import Json
+from simulator.slack_blocks import BlocksError, read_choices
 
 _KEPT_MAX: Final = 40_000
 _REFUSED_OVER: Final = 100_000
@@ -45,6 +46,7 @@ class Content:
     visible: str
     blocks: list[object] | None
     truncated: bool
+    choices: list[Json] = field(default_factory=list[Json])
 
 
 def read_content(args: Args, *, edit: bool = False) -> Content:
@@ -63,7 +65,11 @@ def read_content(args: Args, *, edit: bool = False) -> Content:
         raise SlackError("msg_too_long")
     kept = text[:_KEPT_MAX]
     seen = "\n".join(filter(None, map(_block_text, blocks or []))) or kept
-    return Content(kept, visible(seen), blocks, truncated=len(text) > _KEPT_MAX)
+    try:
+        choices = read_choices(blocks or [])
+    except BlocksError as error:
+        raise SlackError("invalid_blocks", str(error)) from error
+    return Content(kept, visible(seen), blocks, truncated=len(text) > _KEPT_MAX, choices=choices)
 
 
 def read_metadata(args: Args) -> Json | None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from simulator.channel import Channel
 from simulator.records import Chat, Json, Message, Person
+from simulator.slack_files import file_object
 
 _CHANNEL_TYPE: Final = {"private": "im", "mpim": "mpim", "group": "group"}
 
@@ -34,6 +35,8 @@ def message_object(channel: Channel, message: Message, *, metadata: bool = True)
         }
     else:
         found |= _author(channel, message)
+    if message.file is not None:
+        found["files"] = [file_object(message.file)]
     if message.blocks is not None:
         found["blocks"] = message.blocks
     if message.thread is not None:

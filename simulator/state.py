@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from simulator.channel import Bot, Channel
+from simulator.files import Files
 from simulator.journal import Journal
 from simulator.log import Changes, Log
 from simulator.records import (
@@ -52,6 +53,7 @@ class World:
         self.calls: Log[Call] = Log(self.changes)
         self.attempts: Log[Attempt] = Log(self.changes)
         self.pending: dict[str, Delivery] = {}
+        self.files = Files()
         self._tokens: dict[tuple[str, str], Channel] = {}
         self._journal = Journal(state_file)
         self._load()

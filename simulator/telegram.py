@@ -1,13 +1,14 @@
 """Telegram's Bot API: `/bot{token}/{method}`, answers and refusals word for word.
 
 https://core.telegram.org/bots/api; platforms.md §2.4 and §2.5; descriptions as the server gives them
-(tdlib/telegram-bot-api, Client.cpp). Files and drafts are not played; polling is, in telegram_polls.py.
+(tdlib/telegram-bot-api, Client.cpp). Drafts are not played; polling is, in telegram_polls.py, and files in telegram_content.py.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from functools import partial
 from typing import Final, cast
 
 import orjson
@@ -21,6 +22,7 @@ from simulator.faults import Faults
 from simulator.limits import FloodControl
 from simulator.records import Chat, Credentials, Json, Message, Options
 from simulator.state import World
+from simulator.telegram_content import SENDS, read_content, read_keyboard
 from simulator.telegram_polls import Polls
 from simulator.telegram_rules import (
     NAMED,
@@ -54,7 +56,7 @@ class TelegramApi:
             "deletewebhook": self._delete_webhook,
             "getwebhookinfo": self._webhook_info,
             "getupdates": self._get_updates,
-            "sendmessage": self._send_message,
+            **{name: partial(self._send_message, name) for name in SENDS},
             "editmessagetext": self._edit_text,
             "deletemessage": self._delete_message,
             "sendchataction": self._chat_action,
@@ -174,24 +176,31 @@ class TelegramApi:
             raise RefusedError(409, text)
         return ok(self._polls.take(channel, args))
 
-    def _send_message(self, channel: Channel, args: Args) -> Answer:
+    def _send_message(self, method: str, channel: Channel, args: Args) -> Answer:
         chat = self._open_chat(channel, args)
         thread = known_thread(channel, chat, args)
         reply_to = known_reply(channel, chat, args)
-        parsed = read_text(args)
+        content, (keyboard, choices) = (
+            read_content(self._world.files, method, args),
+            read_keyboard(args),
+        )
         self._limit(channel, chat)
         message = Message(
             chat=chat.id,
             id=channel.new_message_id(chat, None),
             author=channel.bot.title,
             from_bot=True,
-            text=parsed.text,
-            source=args.text("text") or "",
+            text=content.text,
+            source=content.source,
             at=time.time(),
             thread=thread,
             reply_to=reply_to,
-            entities=parsed.entities,
-            buttons=(args.object("reply_markup") or {}).get("inline_keyboard"),  # pyright: ignore[reportArgumentType]
+            entities=content.entities,
+            buttons=keyboard,
+            kind=content.kind,
+            file=content.file,
+            location=content.location,
+            choices=choices,
         )
         self._world.save_message(channel, message)
         self._world.note_received(channel, "send", message)
@@ -247,7 +256,8 @@ class TelegramApi:
         message = channel.message(chat.id, str(args.number("message_id")))
         if message is None:
             raise RefusedError(400, "Bad Request: message to react not found")
-        message.reactions = [str(reaction) for reaction in args.items("reaction") or []]
+        given = args.items("reaction") or []
+        message.reactions = [str(one.get("emoji") if isinstance(one, dict) else one) for one in given]  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         self._world.save_message(channel, message)
         return ok(True)
 

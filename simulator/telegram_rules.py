@@ -77,9 +77,9 @@ def known_reply(channel: Channel, chat: Chat, args: Args) -> str | None:
     raise RefusedError(400, "Bad Request: message to be replied not found")
 
 
-def read_text(args: Args) -> Parsed:
-    """Return the visible text and its entities. Raises RefusedError for bad markup, no text or too much."""
-    source = _CONTROL.sub(" ", args.text("text") or "")
+def read_text(args: Args, name: str = "text", most: int = _TEXT_MAX) -> Parsed:
+    """Return the visible text, or a file's caption, and its entities. Raises RefusedError for bad markup, no text or too much."""
+    source = _CONTROL.sub(" ", args.text(name) or "")
     mode = (args.text("parse_mode") or "").lower()
     try:
         if mode == "html":
@@ -94,10 +94,10 @@ def read_text(args: Args) -> Parsed:
     except MarkupError as error:
         raise RefusedError(400, f"Bad Request: can't parse entities: {error}") from error
     parsed.text = parsed.text.rstrip()
-    if not parsed.text:
+    if not parsed.text and name == "text":
         raise RefusedError(400, "Bad Request: message text is empty")
-    if utf16_length(parsed.text) > _TEXT_MAX:
-        raise RefusedError(400, "Bad Request: message is too long")
+    if utf16_length(parsed.text) > most:
+        raise RefusedError(400, f"Bad Request: message {'is' if name == 'text' else 'caption is'} too long")
     return parsed
 
 

@@ -70,10 +70,7 @@ def message_object(channel: Channel, message: Message, *, with_reply: bool = Tru
         "from": author,
         "chat": chat_object(chat),
         "date": int(message.at),
-        "text": message.text,
-    }
-    if message.entities:
-        found["entities"] = message.entities
+    } | _said(message)
     if message.edited_at is not None:
         found["edit_date"] = int(message.edited_at)
     if message.thread is not None:
@@ -84,3 +81,26 @@ def message_object(channel: Channel, message: Message, *, with_reply: bool = Tru
     if replied is not None and with_reply:
         found["reply_to_message"] = message_object(channel, replied, with_reply=False)
     return found
+
+
+def _said(message: Message) -> Json:
+    """Return the fields of a Message that say what it holds."""
+    text, entities, file, location = message.text, message.entities, message.file, message.location
+    if location is not None:
+        point = {"latitude": location["latitude"], "longitude": location["longitude"]}
+        if "name" not in location:
+            return {"location": point}
+        return {
+            "location": point,
+            "venue": {"location": point, "title": location["name"], "address": location["address"]},
+        }
+    if file is None:
+        said: Json = {"text": text}
+        return said | ({"entities": entities} if entities else {})
+    held: Json = {"file_id": file["id"], "file_unique_id": str(file["id"])[-12:], "file_size": file["size"]}
+    name = str(file["field"])
+    if name == "photo":
+        found: Json = {"photo": [held | {"width": 1, "height": 1}]}
+    else:
+        found = {name: held | {"file_name": file["name"], "mime_type": file["mime"]}}
+    return found | ({"caption": text} if text else {}) | ({"caption_entities": entities} if entities else {})

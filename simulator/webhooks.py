@@ -194,10 +194,11 @@ class Courier:
         self._world.note_attempt(attempt)
 
     async def _attempt(self, channel: Channel, job: Job, retry: int, reason: str | None) -> _Result:
-        if channel.webhook.url is None:
+        url = job.delivery.url or channel.webhook.url
+        if url is None:
             return _Result(0, "no webhook is set", "connection_failed", _NO_HEADERS, b"")
         headers, body = signed(channel, job.delivery, job.body, (retry, reason))
-        result = await self._post(channel, channel.webhook.url, headers, body)
+        result = await self._post(channel, url, headers, body)
         if result.ok:
             self._taken(channel, result.body)
         else:

@@ -1,8 +1,7 @@
 """WhatsApp's Cloud API: `/v{major}.{minor}/{phone_number_id}[/messages]`, with receipts for what was accepted.
 
 developers.facebook.com, *WhatsApp Cloud API*; platforms.md §1.6 and §1.7. An accepted message may still fail: a person who
-blocks the business, or a person who has not written for 24 hours, is told by a receipt. Not played: media, templates,
-interactive messages. A script's `error` is one of `NAMED`, or a code in digits; its wait stands in `Retry-After`, a test aid.
+blocks the business, or a person who has not written for 24 hours, is told by a receipt. Kinds of messages: whatsapp_content.py. A script's `error` is one of `NAMED`, or a code in digits; its wait stands in `Retry-After`, a test aid.
 """
 
 from __future__ import annotations
@@ -20,11 +19,10 @@ from simulator.channel import Channel
 from simulator.faults import Fault, Faults
 from simulator.records import Chat, Json, Message
 from simulator.state import World
-from simulator.telegram_html import utf16_length
 from simulator.webhooks import Courier
+from simulator.whatsapp_content import GraphError, read_content, read_media
 from simulator.whatsapp_play import receipt
 
-_TEXT_MAX: Final = 4096
 _NONCE_MAX: Final = 512
 _WINDOW_S: Final = 24 * 3600.0
 NAMED: Final = {
@@ -40,16 +38,6 @@ NAMED: Final = {
 """The errors that a script can name."""
 
 
-class GraphError(Exception):
-    """A refusal as the Graph API words it."""
-
-    def __init__(self, code: int, message: str, sub: int | None = None, status: int | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.sub = sub
-        self.status = status or (401 if code == 190 else 500 if code in {131000, 131016} else 400)
-
-
 class WhatsAppApi:
     """The Cloud API for every registered number."""
 
@@ -57,6 +45,11 @@ class WhatsAppApi:
         self._world = world
         self._faults = faults
         self._courier = courier
+        self._media: dict[str, dict[str, Json]] = {}
+
+    async def media(self, request: Request) -> Response:
+        """Answer `POST /{phone_number_id}/media`: a file that messages of this number may name."""
+        return await self._answer(request, "media")
 
     async def messages(self, request: Request) -> Response:
         """Answer `POST /{phone_number_id}/messages`."""
@@ -87,6 +80,8 @@ class WhatsAppApi:
                 if not known:
                     text = f"Unsupported request. Object with ID '{request.path_params['object']}' does not exist"
                     raise GraphError(100, text, sub=33)
+                if method == "media":
+                    return self._upload(channel, args)
                 return self._send(channel, args) if method == "messages" else self._number(channel, args, verified)
             except GraphError as error:
                 return _refusal(error)
@@ -121,17 +116,30 @@ class WhatsAppApi:
         fields = (args.text("fields") or "display_phone_number,verified_name").split(",")
         return Answer({name: value for name, value in found.items() if name in {"id", *fields}})
 
+    def _upload(self, channel: Channel, args: Args) -> Answer:
+        kept = read_media(self._world.files, args)
+        self._media.setdefault(channel.name, {})[str(kept["id"])] = kept
+        return Answer({"id": kept["id"]})
+
+    def _react(self, channel: Channel, chat: Chat, args: Args) -> Answer:
+        wanted = args.object("reaction") or {}
+        message = channel.message(chat.id, str(wanted.get("message_id")))
+        if message is None:
+            raise GraphError(131009, "(#131009) Parameter value is not valid: message_id")
+        message.reactions = [str(wanted["emoji"])] if wanted.get("emoji") else []
+        self._world.save_message(channel, message)
+        made: Json = {"id": channel.new_message_id(chat, None)}
+        return Answer({"messaging_product": "whatsapp", "messages": [made]}, accepted=True)
+
     def _send(self, channel: Channel, args: Args) -> Answer:
         if args.text("messaging_product") != "whatsapp":
             raise GraphError(100, "(#100) The parameter messaging_product is required.")
         if args.text("status") == "read":
             return Answer({"success": True})
         chat = self._chat(channel, args)
-        text = str((args.object("text") or {}).get("body") or "")
-        if args.text("type") not in {None, "text"} or not text:
-            raise GraphError(131051, "(#131051) Unsupported message type")
-        if utf16_length(text) > _TEXT_MAX:
-            raise GraphError(100, "(#100) Param text['body'] must be at most 4096 characters long.")
+        if args.text("type") == "reaction":
+            return self._react(channel, chat, args)
+        content = read_content(self._media.get(channel.name, {}), args)
         nonce = args.text("biz_opaque_callback_data")
         if nonce is not None and len(nonce) > _NONCE_MAX:
             raise GraphError(100, "(#100) Param biz_opaque_callback_data is too long")
@@ -140,13 +148,18 @@ class WhatsAppApi:
             id=channel.new_message_id(chat, None),
             author=channel.bot.title,
             from_bot=True,
-            text=text,
-            source=text,
+            text=content.text,
+            source=content.text,
             at=time.time(),
             reply_to=str((args.object("context") or {}).get("message_id") or "") or None,
             metadata=None if nonce is None else {"biz_opaque_callback_data": nonce},
+            kind=content.kind,
+            file=content.file,
+            location=content.location,
+            choices=content.choices,
+            subtype=content.reply,
         )
-        failure = self._failure(channel, chat)
+        failure = self._failure(channel, chat, free=content.free)
         message.deleted = failure is not None
         self._world.save_message(channel, message)
         if failure is None:
@@ -163,13 +176,15 @@ class WhatsAppApi:
             raise GraphError(131026, "(#131026) Message Undeliverable.")
         return chat
 
-    def _failure(self, channel: Channel, chat: Chat) -> int | None:
+    def _failure(self, channel: Channel, chat: Chat, *, free: bool) -> int | None:
         """Return the code with which an accepted message will fail."""
         if chat.kind != "private" or channel.options.open_world:
             return None
         person = channel.person_by_id(chat.id)
         if person is not None and person.blocked:
             return 131026
+        if not free:
+            return None
         written = [message.at for message in channel.messages[chat.id].values() if not message.from_bot]
         return None if written and time.time() - max(written) < _WINDOW_S else 131047
 

@@ -14,6 +14,7 @@ import time
 import orjson
 
 from simulator.channel import Channel
+from simulator.choices import find_choice
 from simulator.deliveries import About, new_delivery
 from simulator.play import Play
 from simulator.records import Chat, Credentials, Delivery, Json, Message
@@ -59,8 +60,10 @@ class WhatsAppPlay(Play):
         return [_message(done, {"type": "reaction", "reaction": {"message_id": message.id, "emoji": emoji}})]
 
     def pressed(self, done: Done, message: Message, say: Say) -> list[Delivery]:
-        reply = {"id": say.text, "title": say.text} | (say.payload or {})
-        pressed: Json = {"type": "interactive", "interactive": {"type": "button_reply", "button_reply": reply}}
+        found = find_choice(message, say.text)
+        reply = {"id": say.text, "title": found["label"] if found else say.text} | (say.payload or {})
+        kind = message.subtype or "button_reply"
+        pressed: Json = {"type": "interactive", "interactive": {"type": kind, kind: reply}}
         pressed["context"] = {"from": done.channel.bot.user_id, "id": message.id}
         return [_message(done, pressed)]
 

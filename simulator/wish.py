@@ -36,7 +36,8 @@ class Say(BaseModel):
     target: str | None = None
     """The message that is edited, deleted, pressed or reacted to."""
     payload: Json | None = None
-    """raw: the event, {kind: content} (Telegram) or a change's value (WhatsApp); press: Slack's action."""
+    """raw: the event, {kind: content} (Telegram) or a change's value (WhatsApp); press: Slack's action. A press names its button
+    in `text`, by label or value."""
 
 
 class ImpossibleError(ValueError):

@@ -1,13 +1,15 @@
 -- An inbound message gets its session, its numbers and its twin in the AI conversation, and the outbox learns of it: by one
 -- row, because a platform waits for our answer. What it stands for is shaped when it leaves (flow.arrival_rows).
 -- m: {session_key, sender_id, sender_name, agent_id, platform, user_metadata, message_type, content, sanitized,
---   order_key, platform_message_id, reply_to, metadata, attachments, inbound_event_id, trace_id, deferred_until}.
+--   occurred_at, order_key, platform_message_id, reply_to, metadata, attachments, inbound_event_id, trace_id, deferred_until}.
 -- Deferred and blocked ones get no numbers and no twin. Returns the session. Idempotent through its caller's dedup key.
 
 CREATE OR REPLACE FUNCTION flow.record_message(account uuid, channel uuid, m jsonb, sender_blocked boolean)
 RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
   step int := CASE WHEN sender_blocked OR m ->> 'deferred_until' IS NOT NULL THEN 0 ELSE 1 END;
+  -- The platform's own time, which opens its reply window; a clock that is ahead of ours opens it no longer.
+  written_at timestamptz := LEAST(COALESCE((m ->> 'occurred_at')::timestamptz, now()), now());
   who text := COALESCE(m ->> 'sender_name', m ->> 'sender_id');
   session record;
   twin_id uuid;
@@ -16,9 +18,9 @@ DECLARE
 BEGIN
   WITH s AS (
     INSERT INTO chat_sessions AS s (id, account_id, channel_id, session_key, platform_user_id, platform_username,
-      ai_conversation_id, assigned_agent_id, last_arrival_no, message_count, version, user_metadata)
+      ai_conversation_id, assigned_agent_id, last_arrival_no, message_count, version, user_metadata, last_inbound_at)
     VALUES (gen_random_uuid(), account, channel, m ->> 'session_key', m ->> 'sender_id', m ->> 'sender_name',
-      gen_random_uuid(), (m ->> 'agent_id')::uuid, step, 1, 1, m -> 'user_metadata')
+      gen_random_uuid(), (m ->> 'agent_id')::uuid, step, 1, 1, m -> 'user_metadata', written_at)
     ON CONFLICT (channel_id, session_key) DO UPDATE SET
       platform_username = COALESCE(excluded.platform_username, s.platform_username),
       status = CASE WHEN s.status = 'blocked' OR step = 0 THEN s.status ELSE 'active' END,
@@ -27,6 +29,7 @@ BEGIN
       last_arrival_no = s.last_arrival_no + CASE WHEN s.status = 'blocked' THEN 0 ELSE step END,
       message_count = s.message_count + 1,
       last_activity_at = now(),
+      last_inbound_at = GREATEST(s.last_inbound_at, excluded.last_inbound_at),
       version = s.version + 1
     RETURNING s.id, s.ai_conversation_id, s.status, s.last_arrival_no, s.version
   ), c AS (

@@ -1,6 +1,6 @@
 -- Stores an outbound message: the conversation's message, the chat message, its parts, what must leave. The caller has
 -- locked the session's row. Returns the message's view.
--- o: {session_id, content, parts: [{body, plain}], trace_id, turn_id, public_id, user_id, user_name, client_id, answers, handled,
+-- o: {session_id, content, message_type, parts: [{body, plain, payload}], trace_id, turn_id, public_id, user_id, user_name, client_id, answers, handled,
 --   processed_no, failure, closing, signal}; exactly one of turn_id and user_id, or neither for a notice of our own.
 
 CREATE OR REPLACE FUNCTION flow.record_outgoing(account uuid, o jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -37,9 +37,10 @@ BEGIN
     'completed', (o ->> 'user_id')::uuid, turn.agent_id, spent.taken + spent.given, now(),
     CASE WHEN o ->> 'user_name' IS NULL THEN '{}'::jsonb ELSE jsonb_build_object('sender_name', o ->> 'user_name') END)
   RETURNING * INTO twin;
-  INSERT INTO chat_messages (id, account_id, channel_id, session_id, direction, content, sanitized_content, reply_to,
-    ai_message_id, turn_id, author_user_id, client_id, trace_id, platform_metadata)
-  VALUES (new_id, account, session.channel_id, session.id, 'outbound', o ->> 'content', o ->> 'content',
+  INSERT INTO chat_messages (id, account_id, channel_id, session_id, direction, message_type, content, sanitized_content,
+    reply_to, ai_message_id, turn_id, author_user_id, client_id, trace_id, platform_metadata)
+  VALUES (new_id, account, session.channel_id, session.id, 'outbound', COALESCE(o ->> 'message_type', 'text'),
+    o ->> 'content', o ->> 'content',
     COALESCE(
       (SELECT m.reply_to FROM chat_messages m WHERE m.id = (o ->> 'answers')::uuid),
       (SELECT m.reply_to FROM chat_messages m WHERE m.session_id = session.id AND m.direction = 'inbound'
@@ -47,10 +48,18 @@ BEGIN
     twin.id, (o ->> 'turn_id')::uuid, (o ->> 'user_id')::uuid, o ->> 'client_id', o ->> 'trace_id',
     CASE WHEN (o ->> 'closing')::boolean THEN '{"closing": true}'::jsonb ELSE '{}'::jsonb END)
   RETURNING * INTO message;
-  INSERT INTO message_deliveries (id, account_id, message_id, session_id, channel_id, part_no, body, plain, nonce)
+  INSERT INTO message_deliveries (id, account_id, message_id, session_id, channel_id, part_no, body, plain, payload, nonce)
   SELECT gen_random_uuid(), account, new_id, session.id, session.channel_id, p.number, p.part ->> 'body',
-    p.part ->> 'plain', left(replace(new_id::text, '-', ''), 20) || '-' || p.number
+    p.part ->> 'plain', NULLIF(p.part -> 'payload', 'null'), left(replace(new_id::text, '-', ''), 20) || '-' || p.number
   FROM jsonb_array_elements(o -> 'parts') WITH ORDINALITY AS p(part, number);
+  INSERT INTO chat_message_attachments (id, account_id, message_id, position, attachment_type, mime_type, filename,
+    content_hash, file_size, state, settled_at)
+  SELECT gen_random_uuid(), account, new_id, row_number() OVER (ORDER BY p.number) - 1,
+    CASE f.file ->> 'type' WHEN 'sticker' THEN 'image' ELSE f.file ->> 'type' END, f.file ->> 'mime_type',
+    f.file ->> 'filename', f.file ->> 'digest', (f.file ->> 'size_bytes')::bigint, 'stored', now()
+  FROM jsonb_array_elements(o -> 'parts') WITH ORDINALITY AS p(part, number),
+    LATERAL (SELECT p.part -> 'payload' AS file) f
+  WHERE f.file ->> 'kind' = 'file';
   PERFORM flow.announce_outgoing(account, session, talk, twin, message, o);
   RETURN flow.message_view(message);
 END $$;

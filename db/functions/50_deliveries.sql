@@ -40,13 +40,15 @@ BEGIN
 END $$;
 
 -- Claims the next part of a message in the plain case: nothing waits, nothing failed, nobody took over. Returns nothing
--- in every other case, which activities/attempts.py decides. Idempotent by claim.
+-- in every other case, which activities/attempts.py decides. A file is held longer, for its bytes take their time. Idempotent
+-- by claim.
 
-CREATE OR REPLACE FUNCTION flow.claim_part(
-  account uuid, message uuid, wanted_generation int, claim uuid, hold_s double precision
+CREATE OR REPLACE FUNCTION flow.claim_any_part(
+  account uuid, message uuid, wanted_generation int, claim uuid, hold_s double precision, file_hold_s double precision
 ) RETURNS TABLE (
-  part_id uuid, part_no int, body text, plain text, as_plain boolean, nonce text, attempts int, deadline_at timestamptz,
-  first_attempt_at timestamptz, is_last boolean, at timestamptz, reply_to jsonb, channel chat_channels
+  part_id uuid, part_no int, body text, plain text, payload jsonb, as_plain boolean, nonce text, attempts int,
+  deadline_at timestamptz, first_attempt_at timestamptz, is_last boolean, at timestamptz, reply_to jsonb, session_key text,
+  last_inbound_at timestamptz, channel chat_channels
 ) LANGUAGE plpgsql AS $$
 DECLARE
   m chat_messages;
@@ -76,15 +78,15 @@ BEGIN
   END IF;
   IF d.status = 'queued' THEN
     UPDATE message_deliveries x SET status = 'attempting', claim_id = claim, attempts = x.attempts + 1,
-      deadline_at = now() + make_interval(secs => hold_s), first_attempt_at = COALESCE(x.first_attempt_at, now()),
+      deadline_at = now() + make_interval(secs => CASE d.payload ->> 'kind' WHEN 'file' THEN file_hold_s ELSE hold_s END), first_attempt_at = COALESCE(x.first_attempt_at, now()),
       next_attempt_at = NULL
     WHERE x.id = d.id;
   END IF;
-  RETURN QUERY SELECT d.id, d.part_no, d.body, d.plain, d.as_plain, d.nonce, d.attempts, d.deadline_at,
+  RETURN QUERY SELECT d.id, d.part_no, d.body, d.plain, d.payload, d.as_plain, d.nonce, d.attempts, d.deadline_at,
     d.first_attempt_at, NOT EXISTS (
       SELECT 1 FROM message_deliveries x
       WHERE x.message_id = message AND x.generation = wanted_generation AND x.part_no > d.part_no),
-    now(), m.reply_to, c;
+    now(), m.reply_to, s.session_key, s.last_inbound_at, c;
 END $$;
 
 -- Writes how a claimed part ended, while the claim is still the caller's, and tells the readers. Returns false, having

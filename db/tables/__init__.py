@@ -21,7 +21,9 @@ from db.tables.conversations import (
     turn_steps,
     turns,
 )
+from db.tables.files import chat_message_attachments
 from db.tables.plumbing import channel_connections, outbox, worker_heartbeats
+from db.tables.uploads import chat_uploads
 
 __all__ = [
     "accounts",
@@ -33,8 +35,10 @@ __all__ = [
     "channel_connections",
     "chat_blacklists",
     "chat_channels",
+    "chat_message_attachments",
     "chat_messages",
     "chat_sessions",
+    "chat_uploads",
     "inbound_events",
     "memberships",
     "message_deliveries",

@@ -64,6 +64,10 @@ class FakeServer:
     def will(self, *script: Reply | Drop | Stall) -> None:
         self.script = list(script)
 
+    def reply(self, method: str, target: str, body: bytes) -> Reply | Drop | Stall:
+        """Return what a request gets: the script's next line."""
+        return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         number = self.connections
@@ -85,7 +89,7 @@ class FakeServer:
         method, target, _ = first.split(" ")
         self.received.append(Received(method, target, headers, body, number))
         self.arrived.set()
-        line = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        line = self.reply(method, target, body)
         if isinstance(line, Drop):
             return False
         if isinstance(line, Stall):
@@ -93,6 +97,8 @@ class FakeServer:
             return False
         content = line.encoded()
         given = {"content-type": "application/json", "content-length": str(len(content))} | line.headers
+        if "transfer-encoding" in given:
+            del given["content-length"]
         text = "".join(f"{name}: {value}\r\n" for name, value in given.items())
         writer.write(f"HTTP/1.1 {line.status} X\r\n{text}\r\n".encode() + content[: line.cut_after])
         await writer.drain()
@@ -100,9 +106,9 @@ class FakeServer:
 
 
 @asynccontextmanager
-async def fake_server() -> AsyncGenerator[FakeServer]:
+async def fake_server(fake: FakeServer | None = None) -> AsyncGenerator[FakeServer]:
     """Serve on a free port of the loopback until the block ends."""
-    fake = FakeServer()
+    fake = fake or FakeServer()
     server = await asyncio.start_server(fake.handle, "127.0.0.1", 0)
     fake.origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:

@@ -19,7 +19,7 @@ from tests.api.test_isolation import ask, block, call, calls, cap, talk, trace_o
 from tests.api.test_sessions import agent_reply
 
 UNENVELOPED = {"health_alive_get", "health_ready_get", "health_health_get"}
-REFUSED_HERE = {"logout", "assign", "connect", "channels", "{channel_id}"}
+REFUSED_HERE = {"logout", "assign", "connect", "channels", "attachments", "{channel_id}"}
 """Last steps of paths that refuse the walk's plain bodies for good reasons; they have tests of their own."""
 
 

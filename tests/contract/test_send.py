@@ -175,12 +175,13 @@ REFUSALS = [
     ("whatsapp", whatsapp(400, 2), ErrorClass.TRANSIENT, None),
     *(
         ("whatsapp", whatsapp(400, code), ErrorClass.PERMANENT, None)
-        for code in (131047, 131026, 131021, 131030, 131050, 130472, 131049, 131008, 131009, 131051, 132000, 99999)
+        for code in (131026, 131021, 131030, 131050, 130472, 131049, 131008, 131009, 131051, 132000, 99999)
     ),
     *(
         ("whatsapp", whatsapp(400, code), ErrorClass.CHANNEL_BROKEN, None)
         for code in (0, 3, 10, 33, 190, 200, 299, 368, 131031, 131037, 131042, 131045)
     ),
+    ("whatsapp", whatsapp(400, 131047), ErrorClass.WINDOW_CLOSED, None),
     ("whatsapp", whatsapp(400, 100), ErrorClass.PERMANENT, None),
     ("discord", discord_slow({"message": "x", "retry_after": 0.529, "global": False}), ErrorClass.RATE_LIMITED, 0.529),
     ("discord", discord_slow({"retry_after": 64.57, "global": True}, Retry_After="65"), ErrorClass.RATE_LIMITED, 64.57),

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from db import deliveries
+from db.claims import Change, Claims
 from db.deliveries import Outcome
 from db.session import Database
 from domain.message import PartStatus
@@ -46,10 +47,10 @@ class TestClaimPlainly:
     ) -> None:
         claim, account = uuid4(), tenant.account_id
         for _ in range(2):
-            claimed = await deliveries.claim_plainly(database, account, (message_id, 1), claim, 20)
+            claimed = await deliveries.claim_plainly(database, account, (message_id, 1), claim, Claims(20))
             assert claimed is not None
             assert claimed[1]
-        assert await deliveries.claim_plainly(database, account, (message_id, 1), uuid4(), 20) is None
+        assert await deliveries.claim_plainly(database, account, (message_id, 1), uuid4(), Claims(20)) is None
         [part] = await rows(database, tenant, "SELECT claim_id, attempts FROM message_deliveries")
         assert (part.claim_id, part.attempts) == (claim, 1)
 
@@ -59,7 +60,7 @@ class TestFencing:
         self, database: Database, tenant: Tenant, message_id: UUID
     ) -> None:
         former, holder, account = uuid4(), uuid4(), tenant.account_id
-        claimed = await deliveries.claim_plainly(database, account, (message_id, 1), former, 0)
+        claimed = await deliveries.claim_plainly(database, account, (message_id, 1), former, Claims(0))
         assert claimed is not None
         part_id = claimed[0].parts[0].id
         async with database.account(account) as conn:
@@ -73,7 +74,7 @@ class TestFencing:
             )
             assert told is None
             await deliveries.hold(conn, part_id, former, ("late", "late"))
-            await deliveries.requeue(conn, part_id, former, ("late", "late"), wait_s=0)
+            await deliveries.requeue(conn, part_id, former, ("late", "late"), Change())
         assert await rows(database, tenant, "SELECT * FROM message_deliveries") == before
         kept = Outcome(part_id, PartStatus.SENT, holder, "9")
         assert await deliveries.settle_plainly(database, account, kept)

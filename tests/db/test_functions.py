@@ -136,7 +136,7 @@ class TestWalls:
         assert opened.skip == "the session is gone"
         assert await turns.load_steps(database, foreign, talk.turn_id) == []
         assert await outbound.record_reply(database, foreign, talk.reply("one")) is None
-        assert await deliveries.claim_plainly(database, foreign, (message_id, 1), uuid4(), 20) is None
+        assert await deliveries.claim_plainly(database, foreign, (message_id, 1), uuid4(), Claims(20)) is None
         async with outbox.taken(database, outbox.session_aggregate(foreign, talk.session_id)) as rows:
             assert rows == []
 
@@ -261,7 +261,7 @@ class TestClaimPlainly:
                 stand = await deliveries.load(conn, message_id, 1)
             assert stand is not None
             full = decide(stand, 0.0, Claims())
-            plain = await deliveries.claim_plainly(database, talk.account_id, (message_id, 1), uuid4(), 20)
+            plain = await deliveries.claim_plainly(database, talk.account_id, (message_id, 1), uuid4(), Claims(20))
             if plain is None:
                 continue
             claimed += 1
@@ -273,25 +273,25 @@ class TestClaimPlainly:
     async def test_is_the_same_claim_when_asked_again(self, database: Database, talk: Talk) -> None:
         message = (await answered(database, talk, "one"), 1)
         claim_id = uuid4()
-        first = await deliveries.claim_plainly(database, talk.account_id, message, claim_id, 20)
-        again = await deliveries.claim_plainly(database, talk.account_id, message, claim_id, 20)
+        first = await deliveries.claim_plainly(database, talk.account_id, message, claim_id, Claims(20))
+        again = await deliveries.claim_plainly(database, talk.account_id, message, claim_id, Claims(20))
         assert first is not None
         assert again is not None
         assert again[0].parts[0].id == first[0].parts[0].id
         assert await scalar(database, talk, "SELECT attempts FROM message_deliveries") == 1
-        assert await deliveries.claim_plainly(database, talk.account_id, message, uuid4(), 20) is None
+        assert await deliveries.claim_plainly(database, talk.account_id, message, uuid4(), Claims(20)) is None
 
     async def test_an_older_generation_is_not_claimed(self, database: Database, talk: Talk) -> None:
         message_id = await answered(database, talk, "one")
         async with database.account(talk.account_id) as conn:
             await conn.execute(text("UPDATE chat_messages SET generation = 2 WHERE id = :id"), {"id": message_id})
-        assert await deliveries.claim_plainly(database, talk.account_id, (message_id, 1), uuid4(), 20) is None
+        assert await deliveries.claim_plainly(database, talk.account_id, (message_id, 1), uuid4(), Claims(20)) is None
 
 
 class TestSettlePlainly:
     async def _claimed(self, database: Database, talk: Talk) -> Outcome:
         message_id, claim_id = await answered(database, talk, "one"), uuid4()
-        claimed = await deliveries.claim_plainly(database, talk.account_id, (message_id, 1), claim_id, 20)
+        claimed = await deliveries.claim_plainly(database, talk.account_id, (message_id, 1), claim_id, Claims(20))
         assert claimed is not None
         return Outcome(claimed[0].parts[0].id, PartStatus.SENT, claim_id, "platform-1")
 

@@ -6,8 +6,6 @@ come by the gateway only (connector.py); by HTTP come commands, buttons and form
 
 from __future__ import annotations
 
-import hashlib
-import string
 from collections.abc import Mapping
 from typing import Final, cast
 from urllib.parse import quote, urlsplit
@@ -15,10 +13,8 @@ from urllib.parse import quote, urlsplit
 from adapters.base import (
     Accepted,
     CannotTell,
-    Capabilities,
     ChannelContext,
     CheckResult,
-    CredentialField,
     ErrorClass,
     Indication,
     LookupRequest,
@@ -32,7 +28,8 @@ from adapters.base import (
     Unknown,
     WebhookRequest,
 )
-from adapters.http import Answer, Call, Outcome, call
+from adapters.capabilities import Capabilities, CredentialField
+from adapters.http import Answer, Call, Form, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.commonmark import REFERENCED
 from adapters.platform.discord.api import api_base, authorization
@@ -40,15 +37,16 @@ from adapters.platform.discord.connector import DiscordGateway
 from adapters.platform.discord.errors import result_of
 from adapters.platform.discord.interactions import parse_body
 from adapters.platform.discord.proof import verify_signature
+from adapters.platform.discord.sending import OUTBOUND, form_of, message_body, reaction_path, short_nonce
 from adapters.registry import Outside, register
+from adapters.uploads import NO_BYTES
 from domain.channel import Platform
 from domain.errors import InvalidInputError, UnavailableError
 from domain.message import Attachment, ReplyAddress
+from domain.outbound import FilePart, Reaction
 
 __all__ = ["Discord", "DiscordGateway", "short_nonce"]
 
-_DIGITS: Final = string.digits + string.ascii_letters
-_NO_PREVIEWS: Final = 4
 _FILE_MAX_BYTES: Final = 100 << 20
 _FILE_HOSTS: Final = ("cdn.discordapp.com", "media.discordapp.net")
 _READS_CONTENT: Final = (1 << 18) | (1 << 19)
@@ -70,6 +68,8 @@ class Discord:
         nonce_window_s=120,
         can_edit=True,
         registers_webhook=True,
+        outbound=OUTBOUND,
+        typing_s=8.0,
     )
 
     def __init__(self, outside: Outside) -> None:
@@ -85,23 +85,23 @@ class Discord:
         """Read an interaction or a webhook event, with the answer that it wants at once."""
         return parse_body(request, channel)
 
-    def render(self, markdown: str) -> list[RenderedPart]:
+    def render(self, markdown: str, limit: int | None = None) -> list[RenderedPart]:
         """Render in Discord's Markdown."""
-        return render_parts(markdown, REFERENCED, self.capabilities.text_limit)
+        return render_parts(markdown, REFERENCED, limit or self.capabilities.text_limit)
 
     async def send(self, channel: ChannelContext, request: SendRequest) -> SendResult:
-        """Post one part under its nonce. A message that vanished is no longer referred to, but answered."""
-        body: dict[str, object] = {
-            "content": request.part.plain if request.as_plain else request.part.body,
-            "nonce": short_nonce(request.nonce),
-            "enforce_nonce": True,
-            "allowed_mentions": {"parse": [], "replied_user": False},
-            "flags": _NO_PREVIEWS,
-        }
-        if request.address.message is not None:
-            body["message_reference"] = {"message_id": request.address.message, "fail_if_not_exists": False}
+        """Post one part under its nonce, with its file in one form; a reaction is put, which is idempotent by itself."""
+        payload = request.part.payload
+        if isinstance(payload, Reaction):
+            path = reaction_path(request, payload)
+            outcome = await self._call(channel, "PUT", path, request=request)
+            done = isinstance(outcome, Answer) and outcome.status == 204
+            return Accepted(f"reaction:{payload.message}") if done else _refused(outcome)
+        if isinstance(payload, FilePart) and request.file is None:
+            return NO_BYTES
+        body = message_body(request)
         path = f"channels/{quote(request.address.chat, safe='')}/messages"
-        answer = result_of(await self._call(channel, "POST", path, body, request))
+        answer = result_of(await self._call(channel, "POST", path, body, request, form=form_of(request, body)))
         if not isinstance(answer, dict):
             return answer
         found = answer.get("id")
@@ -187,6 +187,7 @@ class Discord:
         request: SendRequest | None = None,
         *,
         timeout_s: float = 15.0,
+        form: Form | None = None,
     ) -> Outcome:
         return await call(
             self._http,
@@ -194,6 +195,7 @@ class Discord:
                 f"{self._base}/{path}",
                 method=method,
                 json_body=body,
+                form=form,
                 headers=authorization(channel),
                 timeout_s=request.timeout_s if request else timeout_s,
                 before_write=request.before_write if request else None,
@@ -201,14 +203,9 @@ class Discord:
         )
 
 
-def short_nonce(nonce: str) -> str:
-    """Return a nonce that fits Discord's 25 characters, always the same for the same part."""
-    number = int.from_bytes(hashlib.sha256(nonce.encode()).digest()[:16])
-    found = ""
-    for _ in range(22):
-        number, digit = divmod(number, 62)
-        found += _DIGITS[digit]
-    return found
+def _refused(outcome: Outcome) -> SendResult:
+    answer = result_of(outcome)
+    return Unknown("Discord's answer says nothing") if isinstance(answer, dict) else answer
 
 
 def _wrong_key(channel: ChannelContext, app: Mapping[str, object]) -> str | None:

@@ -75,7 +75,8 @@ def _item(request: WebhookRequest, interaction: Interaction, us: Ourselves) -> I
 def _pressed(item: InboundEvent, interaction: Interaction, chosen: Chosen) -> InboundEvent:
     message = interaction.message
     text = label_of(message.components if message else [], chosen.custom_id, chosen.values)
-    metadata = {"custom_id": chosen.custom_id or "", "values": json.dumps(chosen.values)}
+    value = ", ".join(chosen.values) or chosen.custom_id or ""
+    metadata = {"custom_id": chosen.custom_id or "", "value": value}
     item = replace(item, text=text, metadata=metadata)
     return item if message is None else replace(answering(item, message.id), target_message_id=message.id)
 

@@ -16,10 +16,8 @@ from adapters.base import (
     Absent,
     Accepted,
     CannotTell,
-    Capabilities,
     ChannelContext,
     CheckResult,
-    CredentialField,
     ErrorClass,
     Found,
     Indication,
@@ -34,19 +32,24 @@ from adapters.base import (
     Unknown,
     WebhookRequest,
 )
-from adapters.http import Answer, Call, Outcome, call
+from adapters.capabilities import Capabilities, CredentialField
+from adapters.http import Answer, Call, Form, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.commonmark import COMMONMARK
+from adapters.platform.mattermost.actions import is_press, read_press, verify_press
 from adapters.platform.mattermost.connector import MattermostSocket
 from adapters.platform.mattermost.errors import ROOT_REFUSED, result_of
 from adapters.platform.mattermost.item import NONCE
 from adapters.platform.mattermost.parsing import parse_body
 from adapters.platform.mattermost.proof import verify_token
+from adapters.platform.mattermost.sending import OUTBOUND, emoji_name, post_body
 from adapters.platform.mattermost.site import api_base, bearer, unsafe
 from adapters.registry import Outside, register
+from adapters.uploads import NO_BYTES, as_upload, upload_failed
 from domain.channel import Platform
 from domain.errors import InvalidInputError, UnavailableError
 from domain.message import Attachment, ReplyAddress
+from domain.outbound import FilePart, Reaction
 
 __all__ = ["Mattermost", "MattermostSocket"]
 
@@ -76,6 +79,8 @@ class Mattermost:
         nonce_window_s=30,
         can_look_up=True,
         can_edit=True,
+        outbound=OUTBOUND,
+        typing_s=4.0,
     )
 
     def __init__(self, outside: Outside) -> None:
@@ -83,37 +88,77 @@ class Mattermost:
         self._foreign_base = outside.api_base
 
     def verify(self, request: WebhookRequest, channel: ChannelContext, now: float) -> None:
-        """Compare the body's token; the scheme has neither a signature nor a time."""
+        """Compare the body's token, or check our own seal on a pressed button; neither scheme has a time."""
+        if is_press(request):
+            verify_press(request, channel)
+            return
         names = ("webhook_token", "command_token")
         verify_token(request, [channel.credentials.get(name, "") for name in names])
 
     def parse(self, request: WebhookRequest, channel: ChannelContext) -> ParsedWebhook:
-        """Read an outgoing webhook or a slash command."""
-        return parse_body(request, channel)
+        """Read an outgoing webhook, a slash command or a pressed button."""
+        return read_press(request, channel) if is_press(request) else parse_body(request, channel)
 
-    def render(self, markdown: str) -> list[RenderedPart]:
+    def render(self, markdown: str, limit: int | None = None) -> list[RenderedPart]:
         """Render in Markdown."""
-        return render_parts(markdown, COMMONMARK, self.capabilities.text_limit)
+        return render_parts(markdown, COMMONMARK, limit or self.capabilities.text_limit)
 
     async def send(self, channel: ChannelContext, request: SendRequest) -> SendResult:
-        """Post one part. A thread named by one of its replies is corrected once, within the same claim."""
+        """Post one part, its file first. A thread named by one of its replies is corrected once, within the same claim."""
         wrong = unsafe(channel, self._foreign_base)
         if wrong is not None:
             return Refused(ErrorClass.CHANNEL_BROKEN, "site_url", wrong)
-        deadline = time.monotonic() + request.timeout_s
-        outcome = await self._post(channel, _post(request, request.address.thread), request, request.timeout_s)
-        answer = result_of(outcome)
-        if isinstance(answer, Refused) and answer.code == ROOT_REFUSED and request.address.thread is not None:
-            # An outgoing webhook does not say whether its post is a reply: then the thread's root is another post.
-            found = result_of(await self._get(channel, f"posts/{quote(request.address.thread, safe='')}"))
-            root = found.get("root_id") if isinstance(found, dict) else None
-            if isinstance(root, str) and root:
-                left_s = max(deadline - time.monotonic(), 0.001)
-                answer = result_of(await self._post(channel, _post(request, root), request, left_s))
+        payload = request.part.payload
+        if isinstance(payload, Reaction):
+            return await self._react(channel, request, payload)
+        file_id = await self._upload(channel, request) if isinstance(payload, FilePart) else None
+        if file_id is not None and not isinstance(file_id, str):
+            return file_id
+        answer = await self._posted(channel, request, file_id)
         if not isinstance(answer, dict):
             return answer
         post_id = answer.get("id")
         return Accepted(post_id) if isinstance(post_id, str) and post_id else Unknown("The answer names no post")
+
+    async def _posted(
+        self, channel: ChannelContext, request: SendRequest, file_id: str | None
+    ) -> dict[str, object] | SendResult:
+        thread, deadline = request.address.thread, time.monotonic() + request.timeout_s
+        body = post_body(channel, request, thread, file_id)
+        answer = result_of(await self._post(channel, "posts", body, request, request.timeout_s))
+        if isinstance(answer, Refused) and answer.code == ROOT_REFUSED and thread is not None:
+            # An outgoing webhook does not say whether its post is a reply: then the thread's root is another post.
+            found = result_of(await self._get(channel, f"posts/{quote(thread, safe='')}"))
+            root = found.get("root_id") if isinstance(found, dict) else None
+            if isinstance(root, str) and root:
+                body, left_s = post_body(channel, request, root, file_id), max(deadline - time.monotonic(), 0.001)
+                return result_of(await self._post(channel, "posts", body, request, left_s))
+        return answer
+
+    async def _upload(self, channel: ChannelContext, request: SendRequest) -> str | SendResult:
+        """Return the id by which one post may name the file."""
+        if request.file is None:
+            return NO_BYTES
+        form = Form({"channel_id": request.address.chat}, as_upload("files", request.file))
+        url = f"{api_base(channel, self._foreign_base)}/files"
+        given = Call(url, form=form, headers=bearer(channel), timeout_s=request.timeout_s)
+        answer = result_of(await call(self._http, given))
+        if not isinstance(answer, dict):
+            return upload_failed(answer)
+        infos = answer.get("file_infos")
+        first = _object(cast("list[object]", infos)[0]) if isinstance(infos, list) and infos else {}
+        found = first.get("id")
+        return found if isinstance(found, str) and found else upload_failed(Unknown("The answer names no file"))
+
+    async def _react(self, channel: ChannelContext, request: SendRequest, reaction: Reaction) -> SendResult:
+        """Put a reaction; the same one again changes nothing."""
+        name = emoji_name(reaction.emoji)
+        if name is None:
+            words = "Mattermost names its emoji, and we do not know this one's; write it as :name:"
+            return Refused(ErrorClass.PERMANENT, "unknown_emoji", words)
+        body = {"user_id": channel.identity.get("id", ""), "post_id": reaction.message, "emoji_name": name}
+        answer = result_of(await self._post(channel, "reactions", body, request, request.timeout_s))
+        return Accepted(f"reaction:{reaction.message}") if isinstance(answer, dict) else answer
 
     async def lookup(self, channel: ChannelContext, request: LookupRequest) -> LookupResult:
         """Read the channel back, newest first, and look for the nonce."""
@@ -188,9 +233,9 @@ class Mattermost:
         return CheckResult(ok=True, identity=identity, problems=tuple(problems))
 
     async def _post(
-        self, channel: ChannelContext, body: Mapping[str, object], request: SendRequest, timeout_s: float
+        self, channel: ChannelContext, path: str, body: Mapping[str, object], request: SendRequest, timeout_s: float
     ) -> Outcome:
-        url = f"{api_base(channel, self._foreign_base)}/posts"
+        url = f"{api_base(channel, self._foreign_base)}/{path}"
         return await call(
             self._http,
             Call(url, json_body=body, headers=bearer(channel), timeout_s=timeout_s, before_write=request.before_write),
@@ -199,16 +244,6 @@ class Mattermost:
     async def _get(self, channel: ChannelContext, path: str, params: Mapping[str, str] | None = None) -> Outcome:
         url = f"{api_base(channel, self._foreign_base)}/{path}"
         return await call(self._http, Call(url, method="GET", params=params, headers=bearer(channel)))
-
-
-def _post(request: SendRequest, root: str | None) -> dict[str, object]:
-    body: dict[str, object] = {
-        "channel_id": request.address.chat,
-        "message": request.part.plain if request.as_plain else request.part.body,
-        "pending_post_id": request.nonce,
-        "props": {NONCE: request.nonce},
-    }
-    return body | {"root_id": root} if root else body
 
 
 def _object(value: object) -> dict[str, object]:

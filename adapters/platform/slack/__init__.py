@@ -17,10 +17,8 @@ from adapters.base import (
     Absent,
     Accepted,
     CannotTell,
-    Capabilities,
     ChannelContext,
     CheckResult,
-    CredentialField,
     ErrorClass,
     Found,
     Indication,
@@ -35,26 +33,29 @@ from adapters.base import (
     Unknown,
     WebhookRequest,
 )
+from adapters.capabilities import Capabilities, CredentialField
 from adapters.http import Answer, Call, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.mrkdwn import MRKDWN
 from adapters.platform.slack.errors import result_of
+from adapters.platform.slack.files import find_file, send_file
 from adapters.platform.slack.parsing import parse_body
+from adapters.platform.slack.reading import missing_scopes, next_cursor, object_of, with_nonce
+from adapters.platform.slack.sending import OUTBOUND, emoji_name, message_body
 from adapters.platform.slack.socket_mode import SlackSocketMode
 from adapters.registry import Outside, register
 from domain.channel import Platform
 from domain.errors import InvalidInputError, SignatureError, UnavailableError
 from domain.message import Attachment, ReplyAddress
+from domain.outbound import FilePart, Reaction
 
 __all__ = ["Slack", "SlackSocketMode"]
 
 _REPLAY_WINDOW_S: Final = 300
 _TIMESTAMP: Final = re.compile(r"\d{1,12}", re.ASCII)
-_EVENT_TYPE: Final = "powernode_part"
 _LOOKUP_BACK_S: Final = 60
 _LOOKUP_PAGES: Final = 5
 _FILE_MAX_BYTES: Final = 50 << 20
-_NEEDED_SCOPES: Final = ("chat:write", "channels:history", "im:history")
 
 
 @register("slack")
@@ -80,6 +81,7 @@ class Slack:
         text_unit="characters",
         can_look_up=True,
         can_edit=True,
+        outbound=OUTBOUND,
     )
 
     def __init__(self, outside: Outside) -> None:
@@ -106,30 +108,44 @@ class Slack:
         """Read a body of any of Slack's kinds."""
         return parse_body(request, channel)
 
-    def render(self, markdown: str) -> list[RenderedPart]:
+    def render(self, markdown: str, limit: int | None = None) -> list[RenderedPart]:
         """Render in mrkdwn."""
-        return render_parts(markdown, MRKDWN, self.capabilities.text_limit)
+        return render_parts(markdown, MRKDWN, limit or self.capabilities.text_limit)
 
     async def send(self, channel: ChannelContext, request: SendRequest) -> SendResult:
-        """Post one part, with its nonce as metadata."""
-        payload: dict[str, object] = {
-            "channel": request.address.chat,
-            "text": request.part.plain if request.as_plain else request.part.body,
-            "mrkdwn": not request.as_plain,
-            "unfurl_links": False,
-            "unfurl_media": False,
-            "metadata": {"event_type": _EVENT_TYPE, "event_payload": {"nonce": request.nonce}},
-        }
-        if request.address.thread is not None:
-            payload["thread_ts"] = request.address.thread
-        answer = result_of(await self._call(channel, "chat.postMessage", payload, request))
+        """Post one part, with its nonce as metadata; a file by an upload, a reaction by its name."""
+        payload = request.part.payload
+        if isinstance(payload, FilePart):
+            return await send_file(
+                self._http,
+                request,
+                lambda method, params: self._read(channel, method, params),
+                lambda method, body: self._call(channel, method, body, request),
+            )
+        if isinstance(payload, Reaction):
+            return await self._react(channel, request, payload)
+        answer = result_of(await self._call(channel, "chat.postMessage", message_body(request), request))
         if not isinstance(answer, dict):
             return answer
         ts = answer.get("ts")
         return Accepted(ts) if isinstance(ts, str) else Unknown("Slack's answer names no message")
 
+    async def _react(self, channel: ChannelContext, request: SendRequest, reaction: Reaction) -> SendResult:
+        name, accepted = emoji_name(reaction.emoji), Accepted(f"reaction:{reaction.message}")
+        if name is None:
+            words = "Slack names its emoji, and we do not know this one's; write it as :name:"
+            return Refused(ErrorClass.PERMANENT, "unknown_emoji", words)
+        body = {"channel": request.address.chat, "timestamp": reaction.message, "name": name}
+        answer = result_of(await self._call(channel, "reactions.add", body, request))
+        repeated = isinstance(answer, Refused) and answer.code == "already_reacted"
+        return accepted if repeated or isinstance(answer, dict) else answer
+
     async def lookup(self, channel: ChannelContext, request: LookupRequest) -> LookupResult:
-        """Read the conversation back and look for the nonce."""
+        """Read the conversation back and look for the nonce; of a file, ask where it was shared."""
+        if request.upload_ref is not None:
+            return await find_file(
+                lambda method, params: self._read(channel, method, params), request.upload_ref, request.address.chat
+            )
         method = "conversations.replies" if request.address.thread else "conversations.history"
         params = {
             "channel": request.address.chat,
@@ -147,10 +163,10 @@ class Slack:
             messages = answer.get("messages")
             if not isinstance(messages, list):
                 return CannotTell("Slack's answer holds no messages")
-            found = _with_nonce(cast("list[object]", messages), request.nonce)
+            found = with_nonce(cast("list[object]", messages), request.nonce)
             if found is not None:
                 return Found(found)
-            cursor = _next_cursor(answer)
+            cursor = next_cursor(answer)
             if not cursor:
                 return CannotTell("Slack holds back a page") if answer.get("has_more") is True else Absent()
             params = params | {"cursor": cursor}
@@ -161,7 +177,7 @@ class Slack:
         answer = result_of(await self._read(channel, "files.info", {"file": attachment.remote_ref}))
         if not isinstance(answer, dict):
             _raise_for(answer)
-        file = _object(answer.get("file"))
+        file = object_of(answer.get("file"))
         url = file.get("url_private_download") or file.get("url_private")
         if not isinstance(url, str) or not self._is_ours(url):
             raise InvalidInputError("Slack does not hand this file out")
@@ -186,7 +202,7 @@ class Slack:
             words = f"{answer.message} ({answer.code})" if isinstance(answer, Refused) else _reason(answer)
             return CheckResult(ok=False, problems=(words,))
         identity = {name: str(answer[name]) for name in ("user_id", "bot_id", "team_id", "team") if answer.get(name)}
-        problems = _missing_scopes(outcome)
+        problems = missing_scopes(outcome)
         expected_team = channel.credentials.get("team_id")
         ok = True
         if expected_team and identity.get("team_id") != expected_team:
@@ -233,23 +249,6 @@ def _bearer(channel: ChannelContext) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"} if token.isascii() and token.isprintable() and token else {}
 
 
-def _object(value: object) -> dict[str, object]:
-    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
-
-
-def _with_nonce(messages: list[object], nonce: str) -> str | None:
-    for message in messages:
-        metadata = _object(_object(message).get("metadata"))
-        if metadata.get("event_type") == _EVENT_TYPE and _object(metadata.get("event_payload")).get("nonce") == nonce:
-            return str(_object(message).get("ts"))
-    return None
-
-
-def _next_cursor(answer: Mapping[str, object]) -> str:
-    cursor = _object(answer.get("response_metadata")).get("next_cursor")
-    return cursor if isinstance(cursor, str) else ""
-
-
 def _reason(result: SendResult) -> str:
     return result.reason if isinstance(result, Unknown) else ""
 
@@ -264,15 +263,3 @@ def _raise_for(result: SendResult) -> NoReturn:
     if isinstance(result, Refused) and result.error_class not in {ErrorClass.TRANSIENT, ErrorClass.RATE_LIMITED}:
         raise InvalidInputError(f"{result.message} ({result.code})")
     raise UnavailableError("Slack's file could not be found just now")
-
-
-def _missing_scopes(outcome: Outcome) -> list[str]:
-    granted = outcome.headers.get("x-oauth-scopes") if isinstance(outcome, Answer) else None
-    if granted is None:
-        return []
-    have = {scope.strip() for scope in granted.split(",")}
-    return [
-        f"The app lacks the scope {scope}; add it and install the app again"
-        for scope in _NEEDED_SCOPES
-        if scope not in have
-    ]

@@ -18,6 +18,7 @@ from adapters.foreign import decode_object, digest
 from adapters.platform.slack.events import read_event
 from adapters.platform.slack.item import Context, Where
 from adapters.platform.slack.payloads import Action, Envelope, Interaction
+from adapters.platform.slack.sending import LINK_ACTION
 from adapters.platform.slack.text import decode
 from domain.errors import PayloadError
 from domain.message import EventKind, InboundEvent, Sender
@@ -116,6 +117,7 @@ def _action(context: Context, interaction: Interaction, index: int) -> InboundEv
     trigger = interaction.trigger_id
     key = f"a:{trigger}:{index}" if trigger else f"{digest(context.request.body)}:{index}"
     user = interaction.user
+    link = action.action_id.startswith(LINK_ACTION)
     return replace(
         item,
         dedup_key=key,
@@ -125,8 +127,14 @@ def _action(context: Context, interaction: Interaction, index: int) -> InboundEv
         raw_index=index,
         target_message_id=ts,
         mentioned_us=not where.direct,
-        metadata={"action_id": action.action_id, "value": action.value or ""},
+        metadata={"action_id": action.action_id, "value": _value(action)},
+        ignored="an address was opened" if link else None,
     )
+
+
+def _value(action: Action) -> str:
+    """Return what a pressed button or a chosen line stands for."""
+    return action.value or (action.selected_option.value if action.selected_option else None) or ""
 
 
 def _pressed(action: Action) -> str:

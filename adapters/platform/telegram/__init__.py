@@ -14,10 +14,8 @@ from urllib.parse import quote
 from adapters.base import (
     Accepted,
     CannotTell,
-    Capabilities,
     ChannelContext,
     CheckResult,
-    CredentialField,
     ErrorClass,
     Indication,
     LookupRequest,
@@ -31,6 +29,7 @@ from adapters.base import (
     Unknown,
     WebhookRequest,
 )
+from adapters.capabilities import Capabilities, CredentialField
 from adapters.http import Answer, Call, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.html import HTML
@@ -38,10 +37,13 @@ from adapters.platform.telegram.errors import parameter, result_of
 from adapters.platform.telegram.methods import UPDATES, api_base, method_url, token_of
 from adapters.platform.telegram.parsing import parse_update
 from adapters.platform.telegram.polling import TelegramPolling
+from adapters.platform.telegram.sending import OUTBOUND, Sending, form_of, number, sending_of
 from adapters.registry import Outside, register
+from adapters.uploads import NO_BYTES
 from domain.channel import Platform
 from domain.errors import InvalidInputError, SignatureError, UnavailableError
 from domain.message import Attachment, ReplyAddress
+from domain.outbound import Reaction
 
 __all__ = ["Telegram", "TelegramPolling"]
 
@@ -69,6 +71,8 @@ class Telegram:
         text_unit="utf16",
         can_edit=True,
         registers_webhook=True,
+        outbound=OUTBOUND,
+        typing_s=4.0,
     )
 
     def __init__(self, outside: Outside) -> None:
@@ -88,19 +92,22 @@ class Telegram:
         """Read one update."""
         return parse_update(request, channel)
 
-    def render(self, markdown: str) -> list[RenderedPart]:
+    def render(self, markdown: str, limit: int | None = None) -> list[RenderedPart]:
         """Render in Telegram's HTML subset."""
-        return render_parts(markdown, HTML, self.capabilities.text_limit)
+        return render_parts(markdown, HTML, limit or self.capabilities.text_limit)
 
     async def send(self, channel: ChannelContext, request: SendRequest) -> SendResult:
         """Send one part; a moved group and a vanished topic are corrected once, inside the same claim."""
-        payload = _message(request)
+        sending = sending_of(request)
+        if sending.file_field is not None and request.file is None:
+            return NO_BYTES
         deadline = time.monotonic() + request.timeout_s
-        outcome = await self._call(channel, "sendMessage", payload, request, request.timeout_s)
-        corrected = _corrected(payload, outcome)
+        outcome = await self._call(channel, sending.method, sending.fields, request, request.timeout_s, sending=sending)
+        corrected = _corrected(sending.fields, outcome)
         if corrected is not None:
-            outcome = await self._call(channel, "sendMessage", corrected, request, deadline - time.monotonic())
-        return _sent(outcome)
+            left_s = deadline - time.monotonic()
+            outcome = await self._call(channel, sending.method, corrected, request, left_s, sending=sending)
+        return _sent(outcome, request)
 
     async def lookup(self, channel: ChannelContext, request: LookupRequest) -> LookupResult:
         """Bots cannot read a chat's history."""
@@ -123,9 +130,9 @@ class Telegram:
     async def indicate(self, channel: ChannelContext, address: ReplyAddress, indication: Indication) -> None:
         """Show "typing" for five seconds; there are no read marks for bots."""
         if indication is Indication.TYPING:
-            payload: dict[str, object] = {"chat_id": _chat_id(address.chat), "action": "typing"}
+            payload: dict[str, object] = {"chat_id": number(address.chat), "action": "typing"}
             if address.thread is not None:
-                payload["message_thread_id"] = _number(address.thread)
+                payload["message_thread_id"] = number(address.thread)
             await self._call(channel, "sendChatAction", payload, timeout_s=5.0)
 
     async def check(self, channel: ChannelContext, webhook_url: str | None) -> CheckResult:
@@ -174,43 +181,20 @@ class Telegram:
         payload: Mapping[str, object],
         request: SendRequest | None = None,
         timeout_s: float = 15.0,
+        *,
+        sending: Sending | None = None,
     ) -> Outcome:
         url = method_url(self._outside, channel, method)
         before_write = request.before_write if request else None
+        form = form_of(sending, request, payload) if sending and request else None
         return await call(
-            self._http, Call(url, json_body=payload, timeout_s=max(timeout_s, 0.001), before_write=before_write)
+            self._http,
+            Call(url, json_body=payload, form=form, timeout_s=max(timeout_s, 0.001), before_write=before_write),
         )
 
 
 def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
-
-
-def _number(text: str) -> int | str:
-    return int(text) if text.removeprefix("-").isdecimal() and text.isascii() else text
-
-
-def _chat_id(chat: str) -> int | str:
-    return _number(chat)
-
-
-def _message(request: SendRequest) -> dict[str, object]:
-    address = request.address
-    payload: dict[str, object] = {
-        "chat_id": _chat_id(address.chat),
-        "text": request.part.plain if request.as_plain else request.part.body,
-        "link_preview_options": {"is_disabled": True},
-    }
-    if not request.as_plain:
-        payload["parse_mode"] = "HTML"
-    if address.thread is not None:
-        payload["message_thread_id"] = _number(address.thread)
-    if address.message is not None:
-        payload["reply_parameters"] = {
-            "message_id": _number(address.message),
-            "allow_sending_without_reply": True,
-        }
-    return payload
 
 
 def _corrected(payload: dict[str, object], outcome: Outcome) -> dict[str, object] | None:
@@ -229,10 +213,12 @@ def _corrected(payload: dict[str, object], outcome: Outcome) -> dict[str, object
     return None
 
 
-def _sent(outcome: Outcome) -> SendResult:
+def _sent(outcome: Outcome, request: SendRequest) -> SendResult:
     answer = result_of(outcome)
     if not isinstance(answer, dict):
         return answer
+    if isinstance(request.part.payload, Reaction):
+        return Accepted(f"reaction:{request.part.payload.message}")
     message_id = _fields(answer).get("message_id")
     return Accepted(str(message_id)) if isinstance(message_id, int) else Unknown("Telegram's answer names no message")
 

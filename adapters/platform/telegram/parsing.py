@@ -223,7 +223,7 @@ def _callback(update: _Update, raw: object) -> InboundEvent:
         text=(labels[0] if labels else pressed.data) or "[button]",
         target_message_id=str(message.message_id) if message else None,
         mentioned_us=item.is_group,
-        metadata={"callback_query_id": pressed.id, "data": pressed.data or ""},
+        metadata={"callback_query_id": pressed.id, "value": pressed.data or ""},
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 from collections.abc import Mapping
 from typing import Final, cast
 from urllib.parse import quote, urlsplit
@@ -17,10 +16,8 @@ from urllib.parse import quote, urlsplit
 from adapters.base import (
     Accepted,
     CannotTell,
-    Capabilities,
     ChannelContext,
     CheckResult,
-    CredentialField,
     ErrorClass,
     Indication,
     LookupRequest,
@@ -34,20 +31,23 @@ from adapters.base import (
     Unknown,
     WebhookRequest,
 )
-from adapters.http import Answer, Call, Outcome, call
+from adapters.capabilities import Capabilities, CredentialField
+from adapters.http import Answer, Call, Form, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.signs import SIGNS
 from adapters.platform.whatsapp.errors import result_of
 from adapters.platform.whatsapp.parsing import parse_body
+from adapters.platform.whatsapp.sending import OUTBOUND, message_body
 from adapters.registry import Outside, register
+from adapters.uploads import NO_BYTES, as_upload, upload_failed
 from domain.channel import Platform
 from domain.errors import InvalidInputError, SignatureError, UnavailableError
 from domain.message import Attachment, ReplyAddress
+from domain.outbound import FilePart
 
 _VERSION: Final = "v23.0"
 _FILE_MAX_BYTES: Final = 100 << 20
 _FILE_HOSTS: Final = (".fbsbx.com", ".fbcdn.net", ".whatsapp.net", ".facebook.com")
-_USER_ID: Final = re.compile(r"[A-Z]{2}\.[\w.]+", re.ASCII)
 _FIELDS: Final = "display_phone_number,verified_name,code_verification_status,quality_rating"
 
 
@@ -71,6 +71,11 @@ class WhatsApp:
         webhook_max_bytes=4 << 20,
         has_receipts=True,
         registers_webhook=True,
+        outbound=OUTBOUND,
+        reply_window_s=24 * 3600,
+        receipts_name_sends=True,
+        typing_s=20.0,
+        marks_read=True,
     )
 
     def __init__(self, outside: Outside) -> None:
@@ -97,20 +102,38 @@ class WhatsApp:
         """Read the handshake, or everything in a body."""
         return parse_body(request, channel)
 
-    def render(self, markdown: str) -> list[RenderedPart]:
+    def render(self, markdown: str, limit: int | None = None) -> list[RenderedPart]:
         """Render in WhatsApp's one-sign styles."""
-        return render_parts(markdown, SIGNS, self.capabilities.text_limit)
+        return render_parts(markdown, SIGNS, limit or self.capabilities.text_limit)
 
     async def send(self, channel: ChannelContext, request: SendRequest) -> SendResult:
-        """Send one part as a text. Accepted means taken, not delivered: receipts tell the rest."""
-        outcome = await self._post(channel, f"{_phone(channel)}/messages", _message(request), request)
-        answer = result_of(outcome)
+        """Send one part, its file first. Accepted means taken, not delivered: receipts tell the rest."""
+        media_id = await self._upload(channel, request) if isinstance(request.part.payload, FilePart) else None
+        if media_id is not None and not isinstance(media_id, str):
+            return media_id
+        body = message_body(request, media_id)
+        answer = result_of(await self._post(channel, f"{_phone(channel)}/messages", body, request))
         if not isinstance(answer, dict):
             return answer
         messages = answer.get("messages")
         first = cast("list[object]", messages)[0] if isinstance(messages, list) and messages else None
         found = cast("dict[str, object]", first).get("id") if isinstance(first, dict) else None
         return Accepted(found) if isinstance(found, str) and found else Unknown("WhatsApp's answer names no message")
+
+    async def _upload(self, channel: ChannelContext, request: SendRequest) -> str | SendResult:
+        """Return the id under which the number may send the file, for 30 days."""
+        if request.file is None:
+            return NO_BYTES
+        fields = {"messaging_product": "whatsapp", "type": request.file.mime_type}
+        url = f"{self._base}/{_VERSION}/{_phone(channel)}/media"
+        form = Form(fields, as_upload("file", request.file))
+        answer = result_of(
+            await call(self._http, Call(url, form=form, headers=_bearer(channel), timeout_s=request.timeout_s))
+        )
+        if not isinstance(answer, dict):
+            return upload_failed(answer)
+        found = answer.get("id")
+        return str(found) if found else upload_failed(Unknown("WhatsApp's answer names no file"))
 
     async def lookup(self, channel: ChannelContext, request: LookupRequest) -> LookupResult:
         """Nothing can be read back; a receipt that carries the nonce may still come."""
@@ -227,27 +250,6 @@ def _bearer(channel: ChannelContext) -> dict[str, str]:
 
 def _phone(channel: ChannelContext) -> str:
     return quote(channel.credentials.get("phone_number_id", ""), safe="")
-
-
-def _message(request: SendRequest) -> dict[str, object]:
-    """Return the body. Who is meant is seen in the id: digits are a number, `US.…` a person's id, the rest a group."""
-    chat = request.address.chat
-    payload: dict[str, object] = {
-        "messaging_product": "whatsapp",
-        "recipient_type": "individual",
-        "type": "text",
-        "text": {"body": request.part.plain if request.as_plain else request.part.body, "preview_url": False},
-        "biz_opaque_callback_data": request.nonce,
-    }
-    if _USER_ID.fullmatch(chat):
-        payload["recipient"] = chat
-    else:
-        payload["to"] = chat
-        if not (chat.isascii() and chat.isdigit()):
-            payload["recipient_type"] = "group"
-    if request.address.message is not None:
-        payload["context"] = {"message_id": request.address.message}
-    return payload
 
 
 def _words(result: SendResult) -> str:

@@ -62,6 +62,7 @@ _PERMANENT: Final = {
     131053: "WhatsApp could not take the file",
     137000: "This recipient id cannot be used for this message",
 }
+WINDOW_CLOSED: Final = 131047
 _NO_SUCH_OBJECT: Final = (100, 33)
 
 
@@ -110,6 +111,8 @@ def _final(outcome: Answer, code: int | None, sub: int | None, spelled: str) -> 
     if code in _BROKEN or (code is not None and 200 <= code <= 299):
         words = _BROKEN.get(code, "The access token lacks a permission for this number")
         return Refused(ErrorClass.CHANNEL_BROKEN, spelled, words)
+    if code == WINDOW_CLOSED:
+        return Refused(ErrorClass.WINDOW_CLOSED, spelled, _PERMANENT[code])
     if code in _PERMANENT:
         return Refused(ErrorClass.PERMANENT, spelled, _PERMANENT[code])
     if outcome.status == 401:

@@ -14,10 +14,10 @@ from typing import Final, cast
 
 from pydantic import ValidationError
 
-from adapters.base import ChannelContext, ParsedWebhook, WebhookReply, WebhookRequest
+from adapters.base import ChannelContext, ErrorClass, ParsedWebhook, WebhookReply, WebhookRequest
 from adapters.foreign import decode_object, digest
 from adapters.platform.whatsapp.content import read_content
-from adapters.platform.whatsapp.errors import words_of
+from adapters.platform.whatsapp.errors import WINDOW_CLOSED, words_of
 from adapters.platform.whatsapp.item import Reading, digits, placed, sender_of
 from adapters.platform.whatsapp.payloads import Envelope, Message, Status, UserIdUpdate, Value
 from domain.errors import PayloadError
@@ -126,7 +126,7 @@ def _message(change: _Change, raw: object) -> InboundEvent:
     said = read_content(content)
     if said.data is not None and kind is EventKind.MESSAGE:
         item = replace(item, kind=EventKind.ACTION, target_message_id=message.context.id if message.context else None)
-        item.metadata["data"] = said.data
+        item.metadata["value"] = said.data
     item = replace(item, text=said.text, message_type=said.message_type, attachments=said.attachments)
     return _addressed(change, item, message)
 
@@ -197,11 +197,12 @@ def _status(change: _Change, raw: object) -> InboundEvent:
     item = change.reading.item(EventKind.STATUS, key, status.timestamp, status.recipient_id or "")
     reason = words_of(status.errors[0]) if status.errors else None
     nonce = status.biz_opaque_callback_data
+    closed = bool(status.errors) and status.errors[0].code == WINDOW_CLOSED
     return replace(
         item,
         sender=Sender(status.recipient_participant_id or status.recipient_id or ""),
         target_message_id=status.id,
-        status=StatusUpdate(status.id, known, reason, nonce=nonce),
+        status=StatusUpdate(status.id, known, reason, nonce, ErrorClass.WINDOW_CLOSED if closed else None),
     )
 
 

@@ -121,7 +121,7 @@ class TestSend:
         server.will(error(400, 131047, error_data={"details": "x"}))
         refused = await whatsapp.send(CHANNEL, request(ReplyAddress("1")))
         assert isinstance(refused, Refused)
-        assert (refused.error_class, refused.code) == (ErrorClass.PERMANENT, "131047")
+        assert (refused.error_class, refused.code) == (ErrorClass.WINDOW_CLOSED, "131047")
         assert "24 hours" in refused.message
 
     async def test_the_wait_is_read_from_the_usage_report(self, whatsapp: PlatformAdapter, server: FakeServer) -> None:
