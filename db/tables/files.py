@@ -5,13 +5,13 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, Table, Text, UniqueConstraint, Uuid
 from sqlalchemy import text as sql
 
-from db.tables.base import account, json_column, metadata, moment, one_of, owned, status_column, tenant_key, uuid_key
+from db.tables.base import account, json_column, metadata, moment, one_of, owned, status_column, tenant_key, uuid_id
 from domain.files import AttachmentState, AttachmentType
 
 chat_message_attachments = Table(
     "chat_message_attachments",
     metadata,
-    uuid_key(),
+    uuid_id(),
     account(),
     Column("message_id", Uuid, nullable=False),
     Column("position", Integer, nullable=False),

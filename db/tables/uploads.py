@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Table, Text, Uuid
 
-from db.tables.base import account, metadata, moment, owned, tenant_key, uuid_key
+from db.tables.base import account, metadata, moment, owned, tenant_key, uuid_id
 
 chat_uploads = Table(
     "chat_uploads",
     metadata,
-    uuid_key(),
+    uuid_id(),
     account(),
     Column("session_id", Uuid, nullable=False),
     Column("user_id", Uuid),

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import context, op
 from sqlalchemy.dialects import postgresql
 
-revision = "0007"
-down_revision = "0006"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
@@ -36,8 +36,7 @@ def _create_uploads() -> None:
             ["chat_sessions.account_id", "chat_sessions.id"],
             name=op.f("fk_chat_uploads_account_id_session_id"),
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_chat_uploads")),
-        sa.UniqueConstraint("id", "account_id", name=op.f("uq_chat_uploads_id_account_id")),
+        sa.PrimaryKeyConstraint("id", "account_id", name=op.f("pk_chat_uploads")),
     )
     op.create_index("ix_chat_uploads_content", "chat_uploads", ["account_id", "content_hash"])
 

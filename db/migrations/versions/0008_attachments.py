@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import context, op
 from sqlalchemy.dialects import postgresql
 
-revision = "0006"
-down_revision = "0005"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
@@ -57,9 +57,8 @@ def _create() -> None:
             ["chat_messages.account_id", "chat_messages.id"],
             name=op.f("fk_chat_message_attachments_account_id"),
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_chat_message_attachments")),
+        sa.PrimaryKeyConstraint("id", "account_id", name=op.f("pk_chat_message_attachments")),
         sa.UniqueConstraint("message_id", "position", name=op.f("uq_chat_message_attachments_message_id_position")),
-        sa.UniqueConstraint("id", "account_id", name=op.f("uq_chat_message_attachments_id_account_id")),
     )
     op.create_index("ix_chat_message_attachments_content", "chat_message_attachments", ["account_id", "content_hash"])
 
