@@ -39,11 +39,18 @@ _SETTLE_PART: Final = text(
 )
 _FIND_RECEIPT: Final = text(
     """
-    SELECT d.id, d.message_id, d.session_id, d.status FROM message_deliveries d
+    SELECT d.id, d.message_id, d.session_id FROM message_deliveries d
     WHERE d.channel_id = :channel_id AND d.platform_message_id = :platform_message_id
     ORDER BY d.created_at DESC LIMIT 1
     """
 )
+_FIND_NONCE: Final = text(
+    """
+    SELECT d.id, d.message_id, d.session_id FROM message_deliveries d
+    WHERE d.channel_id = :channel_id AND d.platform_message_id IS NULL AND d.nonce = :nonce
+    """
+)
+_STATUS: Final = text("SELECT status FROM message_deliveries WHERE id = :id")
 
 
 async def lock_session(conn: AsyncConnection, session_id: UUID) -> tuple[int, datetime]:
@@ -111,3 +118,13 @@ async def find_by_platform_id(conn: AsyncConnection, channel_id: UUID, platform_
     """Find the part that a platform's receipt speaks of, within one channel of the entered account."""
     found = await conn.execute(_FIND_RECEIPT, {"channel_id": channel_id, "platform_message_id": platform_message_id})
     return found.one_or_none()
+
+
+async def find_by_nonce(conn: AsyncConnection, channel_id: UUID, nonce: str) -> Row[Any] | None:
+    """Find the part whose send carried a nonce, among those of which no answer told the platform's id."""
+    return (await conn.execute(_FIND_NONCE, {"channel_id": channel_id, "nonce": nonce})).one_or_none()
+
+
+async def status_of(conn: AsyncConnection, part_id: UUID) -> PartStatus:
+    """Return a part's status; under its session's lock it is the last word."""
+    return PartStatus((await conn.execute(_STATUS, {"id": part_id})).scalar_one())

@@ -1,4 +1,8 @@
-"""Platforms' receipts (sent, delivered, read, failed) for what we sent: applied upwards only, parked when early."""
+"""Platforms' receipts (sent, delivered, read, failed) for what we sent: applied upwards only, parked when early.
+
+A receipt that brings the send's own nonce back finds its part even where the send's answer was lost: that settles what
+nobody could tell.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import parts
 from db.channels import ChannelRow
 from db.outbox import Aggregate
-from domain.message import InboundEvent, PartStatus, part_may_become
+from domain.message import InboundEvent, PartStatus, StatusUpdate, part_may_become
 
 _MARK: Final = text("UPDATE inbound_events SET state = :state, reason = :reason WHERE id = :id")
 _PARKED: Final = text(
@@ -32,31 +36,34 @@ async def apply_receipt(
     if update is None:
         return None
     found = await parts.find_by_platform_id(conn, channel.id, update.platform_message_id)
+    if found is None and update.nonce:
+        found = await parts.find_by_nonce(conn, channel.id, update.nonce)
     if found is None:
         await conn.execute(_MARK, {"id": event_row_id, "state": "parked", "reason": "earlier than the send's answer"})
         return None
     version, _ = await parts.lock_session(conn, found.session_id)
-    if not await _raise(conn, found.id, PartStatus(found.status), update.status, update.reason):
+    if not await _raise(conn, found.id, update):
         await conn.execute(_MARK, {"id": event_row_id, "state": "ignored", "reason": "not newer than what we know"})
         return None
     return await parts.publish_message(conn, channel.account_id, found.session_id, found.message_id, version)
 
 
-async def _raise(
-    conn: AsyncConnection, part_id: UUID, current: PartStatus, target: PartStatus, reason: str | None
-) -> bool:
+async def _raise(conn: AsyncConnection, part_id: UUID, update: StatusUpdate) -> bool:
+    """Apply a receipt, upwards only. The status is read under the session's lock: receipts overtake each other."""
+    current, target = await parts.status_of(conn, part_id), update.status
+    platform_id = update.platform_message_id
     if target is PartStatus.DEAD and current in {PartStatus.SENT, PartStatus.ATTEMPTING, PartStatus.UNKNOWN}:
-        return await parts.settle_part(conn, part_id, target, error=("platform_failed", reason or "refused later"))
+        error = ("platform_failed", update.reason or "refused later")
+        return await parts.settle_part(conn, part_id, target, platform_message_id=platform_id, error=error)
     if not part_may_become(current, target):
         return False
-    return await parts.settle_part(conn, part_id, target)
+    return await parts.settle_part(conn, part_id, target, platform_message_id=platform_id)
 
 
 async def apply_parked(conn: AsyncConnection, channel_id: UUID, part_id: UUID, platform_message_id: str) -> None:
     """Apply receipts that came before their send was recorded. The caller holds the session's lock."""
     parked = await conn.execute(_PARKED, {"channel_id": channel_id, "platform_message_id": platform_message_id})
-    current = PartStatus.SENT
     for row in sorted(parked, key=lambda found: str(found.data.get("status"))):
-        target = PartStatus(row.data["status"])
-        if await _raise(conn, part_id, current, target, row.data.get("reason")):
-            current = target
+        await _raise(
+            conn, part_id, StatusUpdate(platform_message_id, PartStatus(row.data["status"]), row.data.get("reason"))
+        )
