@@ -9,7 +9,7 @@ STAMP := $(VENV)/.requirements.sha256
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset venv check test test-full test-clients gen migrate bench bench-hub lock
+.PHONY: help up down reset venv check test test-full test-clients gen gen-reliability migrate bench bench-hub lock
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -56,6 +56,9 @@ test-clients: venv ## real client libraries under Node against a running api, 60
 
 gen: venv ## write the documents that are made from code
 	$(BIN)/python -m stack.gen
+
+gen-reliability: venv ## let every send go wrong on every platform, and write what became of it into docs/reliability.md
+	$(BIN)/python -m tests.e2e.ambiguous
 
 migrate: venv ## bring the database of DATABASE_URL or of the running stack to the current schema
 	@$(BIN)/powernode migrate

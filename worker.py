@@ -145,7 +145,7 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
         connections=ConnectionActivities(
             db,
             channels,
-            Intake(db, dispatcher, ArrivalLimit(redis)),
+            Intake(db, dispatcher, ArrivalLimit(redis), failpoints),
             Connectors(http, settings.platform_api_base),
             queues,
         ),

@@ -5,10 +5,11 @@ socket that we hold (activities/connections.py). Verifying and parsing come befo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from activities.arrival_limit import ArrivalLimit
 from activities.dispatch import Dispatcher
+from activities.failpoints import Failpoints
 from activities.notices import tell_waiting
 from adapters.base import PlatformAdapter
 from db import ingest
@@ -25,6 +26,7 @@ class Intake:
     db: Database
     dispatcher: Dispatcher
     limit: ArrivalLimit
+    failpoints: Failpoints = field(default_factory=Failpoints)
 
     async def take(
         self, channel: ChannelRow, adapter: PlatformAdapter, raw: RawWebhook, events: Sequence[InboundEvent]
@@ -36,12 +38,14 @@ class Intake:
         until = None
         if any(event.ignored is None for event in events):
             until = await self.limit.place(channel.id, channel.rate_limit_per_minute)
+        self.failpoints.at("intake.heard")
         try:
             ingested = await ingest.store(self.db, channel, raw, events, deferred_until=until)
         except NothingNewError:
             return 0
         finally:
             self.limit.tell()
+        self.failpoints.at("intake.stored")
         self._carry(ingested)
         if until is not None:
             await tell_waiting(

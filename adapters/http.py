@@ -133,6 +133,12 @@ async def call(http: httpx2.AsyncClient, request: Call) -> Outcome:
         # Only the class is told: some messages hold the URL, and with it a token.
         reason = type(error).__name__
         return Lost(reason) if fence.written else NotSent(reason)
+    except AttributeError:
+        # Reset in the moment between connecting and sending: under uvloop the client asks a socket that is gone for its
+        # peer (httpcore2/_async/connection.py, get_extra_info of anyio's stream), and fails over that.
+        if fence.written:
+            raise
+        return NotSent("ConnectionReset")
 
 
 async def _exchange(http: httpx2.AsyncClient, request: Call, fence: _Fence) -> Outcome:

@@ -18,6 +18,7 @@ from temporalio.client import Client
 from activities.arrival_limit import ArrivalLimit
 from activities.channels import ChannelDesk
 from activities.dispatch import Dispatcher
+from activities.failpoints import Failpoints
 from activities.files import FileStore, file_store
 from activities.intake import Intake
 from adapters.registry import Platforms
@@ -102,7 +103,10 @@ def build(settings: Settings) -> Services:
         dispatcher=dispatcher,
         channels=channels,
         webhooks=WebhookDesk(
-            channels, Intake(db, dispatcher, ArrivalLimit(redis)), Failures(redis, "webhook"), KnownChannels(db)
+            channels,
+            Intake(db, dispatcher, ArrivalLimit(redis), Failpoints(settings.failpoint)),
+            Failures(redis, "webhook"),
+            KnownChannels(db),
         ),
         failures=Failures(redis, "login"),
         temporal=temporal,

@@ -40,7 +40,7 @@ _SETTLE_PART: Final = text(
 )
 _FIND_RECEIPT: Final = text(
     """
-    SELECT d.id, d.message_id, d.session_id, d.status FROM message_deliveries d
+    SELECT d.id, d.message_id, d.session_id FROM message_deliveries d
     WHERE d.channel_id = :channel_id AND d.platform_message_id = :platform_message_id
     ORDER BY d.created_at DESC LIMIT 1
     """
@@ -48,12 +48,13 @@ _FIND_RECEIPT: Final = text(
 # A nonce begins with its message's id without dashes, cut at 20: that finds the message by its key, where nonces have no index.
 _FIND_NONCE: Final = text(
     """
-    SELECT d.id, d.message_id, d.session_id, d.status FROM message_deliveries d
+    SELECT d.id, d.message_id, d.session_id FROM message_deliveries d
     WHERE d.message_id BETWEEN CAST(rpad(left(:nonce, 20), 32, '0') AS uuid) AND CAST(rpad(left(:nonce, 20), 32, 'f') AS uuid)
       AND d.channel_id = :channel_id AND d.nonce = :nonce AND d.platform_message_id IS NULL
     """
 )
 _NONCE: Final = re.compile(r"[0-9a-f]{20}-\d{1,6}(g\d{1,6})?", re.ASCII)
+_STATUS: Final = text("SELECT status FROM message_deliveries WHERE id = :id")
 
 
 async def lock_session(conn: AsyncConnection, session_id: UUID) -> tuple[int, datetime]:
@@ -128,3 +129,8 @@ async def find_by_nonce(conn: AsyncConnection, channel_id: UUID, nonce: str | No
     if nonce is None or not _NONCE.fullmatch(nonce):
         return None
     return (await conn.execute(_FIND_NONCE, {"channel_id": channel_id, "nonce": nonce})).one_or_none()
+
+
+async def status_of(conn: AsyncConnection, part_id: UUID) -> PartStatus:
+    """Return a part's status; under its session's lock it is the last word."""
+    return PartStatus((await conn.execute(_STATUS, {"id": part_id})).scalar_one())

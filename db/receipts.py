@@ -1,4 +1,8 @@
-"""Platforms' receipts (sent, delivered, read, failed) for what we sent: applied upwards only, parked when early."""
+"""Platforms' receipts (sent, delivered, read, failed) for what we sent: applied upwards only, parked when early.
+
+A receipt that brings the send's own nonce back finds its part even where the send's answer was lost: that settles what
+nobody could tell.
+"""
 
 from __future__ import annotations
 
@@ -41,14 +45,15 @@ async def apply_receipt(
         await conn.execute(_MARK, {"id": event_row_id, "state": "parked", "reason": "earlier than the send's answer"})
         return None
     version, _ = await parts.lock_session(conn, found.session_id)
-    if not await _raise(conn, found.id, PartStatus(found.status), update):
+    if not await _raise(conn, found.id, update):
         await conn.execute(_MARK, {"id": event_row_id, "state": "ignored", "reason": "not newer than what we know"})
         return None
     return await parts.publish_message(conn, channel.account_id, found.session_id, found.message_id, version)
 
 
-async def _raise(conn: AsyncConnection, part_id: UUID, current: PartStatus, told: StatusUpdate) -> bool:
-    target, platform_id = told.status, told.platform_message_id
+async def _raise(conn: AsyncConnection, part_id: UUID, told: StatusUpdate) -> bool:
+    """Apply a receipt, upwards only. The status is read under the session's lock: receipts overtake each other."""
+    current, target, platform_id = await parts.status_of(conn, part_id), told.status, told.platform_message_id
     if target is PartStatus.DEAD and current in {PartStatus.SENT, PartStatus.ATTEMPTING, PartStatus.UNKNOWN}:
         error = (told.code or "platform_failed", told.reason or "refused later")
         return await parts.settle_part(conn, part_id, target, platform_message_id=platform_id, error=error)
@@ -60,10 +65,8 @@ async def _raise(conn: AsyncConnection, part_id: UUID, current: PartStatus, told
 async def apply_parked(conn: AsyncConnection, channel_id: UUID, part_id: UUID, platform_message_id: str) -> None:
     """Apply receipts that came before their send was recorded. The caller holds the session's lock."""
     parked = await conn.execute(_PARKED, {"channel_id": channel_id, "platform_message_id": platform_message_id})
-    current = PartStatus.SENT
     for row in sorted(parked, key=lambda found: str(found.data.get("status"))):
         told = StatusUpdate(
             platform_message_id, PartStatus(row.data["status"]), row.data.get("reason"), code=row.data.get("code")
         )
-        if await _raise(conn, part_id, current, told):
-            current = told.status
+        await _raise(conn, part_id, told)

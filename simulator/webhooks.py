@@ -217,6 +217,9 @@ class Courier:
             return _Result(0, f"connection failed: {error}", "connection_failed", _NO_HEADERS, b"")
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             return _Result(0, f"{type(error).__name__}: {error}", "unknown_error", _NO_HEADERS, b"")
+        except AttributeError:
+            # Reset right after connecting: under uvloop the client asks a socket that is gone for its peer.
+            return _Result(0, "connection reset", "connection_failed", _NO_HEADERS, b"")
         return _Result(answer.status_code, None, "http_error", answer.headers, answer.content)
 
     def _slot(self, channel: Channel) -> asyncio.Semaphore:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
+from contextlib import suppress
 
 import httpx2
 import pytest
+import uvloop
 
 from adapters.http import Answer, Call, Lost, NotSent, call
 from tests.adapters.support import Drop, FakeServer, Reply, Stall
@@ -18,6 +22,23 @@ class ClaimGoneError(Exception):
 
 def refuse() -> None:
     raise ClaimGoneError
+
+
+def reset_all(listening: socket.socket) -> None:
+    """Reset every connection as soon as it stands, until the socket is closed."""
+    with suppress(OSError):
+        while True:
+            taken, _ = listening.accept()
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            taken.close()
+
+
+async def many_calls(origin: str) -> list[object]:
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        found: list[object] = []
+        for _ in range(400):
+            found += await asyncio.gather(*(call(http, Call(origin, json_body={})) for _ in range(5)))
+    return found
 
 
 class TestCall:
@@ -66,6 +87,18 @@ class TestCall:
         outcome = await call(http, Call(server.origin, timeout_s=0.3, max_bytes=50))
         assert isinstance(outcome, Lost)
         assert len(server.received) == 1
+
+    async def test_a_connection_that_is_reset_at_once_was_not_sent_or_lost(self) -> None:
+        # In a loop like the worker's: there the client trips over a socket that is gone already.
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            server = asyncio.create_task(asyncio.to_thread(reset_all, listening))
+            origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            try:
+                outcomes = await asyncio.to_thread(uvloop.run, many_calls(origin))
+            finally:
+                listening.shutdown(socket.SHUT_RDWR)
+                await server
+        assert {type(one) for one in outcomes} <= {NotSent, Lost}
 
     async def test_reasons_hold_no_address(self, http: httpx2.AsyncClient) -> None:
         outcome = await call(http, Call("http://127.0.0.1:1/botSECRET/x"))

@@ -1,17 +1,19 @@
-"""A claim is one worker's, and only what its holder writes counts."""
+"""A claim is one worker's, and only what its holder writes counts; and what the platform's receipts make of a part."""
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
 
-from db import deliveries
+from db import deliveries, parts
 from db.claims import Change, Claims
 from db.deliveries import Outcome
 from db.session import Database
-from domain.message import PartStatus
+from domain.message import EventKind, InboundEvent, PartStatus, StatusUpdate
 from tests.conftest import DatabaseUrls
 from tests.db.test_ingest import record, rows
 from tests.tenants import Tenant, inbound, make_tenant
@@ -80,3 +82,72 @@ class TestFencing:
         assert await deliveries.settle_plainly(database, account, kept)
         [part] = await rows(database, tenant, "SELECT status, platform_message_id FROM message_deliveries")
         assert (part.status, part.platform_message_id) == ("sent", "9")
+
+
+@pytest.fixture
+async def part(database: Database, tenant: Tenant, message_id: UUID) -> UUID:
+    """The message's part, claimed by somebody whose answer is lost."""
+    claimed = await deliveries.claim_plainly(database, tenant.account_id, (message_id, 1), uuid4(), 20)
+    assert claimed is not None
+    return claimed[0].parts[0].id
+
+
+def receipt(status: PartStatus, nonce: str | None = "n") -> InboundEvent:
+    event = inbound(100, kind=EventKind.STATUS)
+    update = StatusUpdate("wamid.1", status, nonce=nonce)
+    return replace(event, dedup_key=f"status:{status}:{nonce}", status=update, target_message_id="wamid.1")
+
+
+class TestReceipts:
+    PART = "SELECT status, platform_message_id FROM message_deliveries"
+
+    @pytest.mark.parametrize("before", ["queued", "attempting", "unknown"])
+    async def test_one_that_brings_the_nonce_settles_what_nobody_could_tell(
+        self, database: Database, tenant: Tenant, part: UUID, before: str
+    ) -> None:
+        await rows(database, tenant, f"UPDATE message_deliveries SET status = '{before}' RETURNING 1")
+        await record(database, tenant, [receipt(PartStatus.DELIVERED)])
+        assert [tuple(row) for row in await rows(database, tenant, self.PART)] == [("delivered", "wamid.1")]
+        [message] = await rows(database, tenant, "SELECT * FROM chat_messages WHERE direction = 'outbound'")
+        assert (message.delivery_status, message.platform_message_id) == ("delivered", "wamid.1")
+
+    async def test_the_holder_that_wakes_later_changes_nothing(
+        self, database: Database, tenant: Tenant, part: UUID
+    ) -> None:
+        [claim] = await rows(database, tenant, "SELECT claim_id FROM message_deliveries")
+        await record(database, tenant, [receipt(PartStatus.DELIVERED)])
+        late = Outcome(part, PartStatus.UNKNOWN, claim.claim_id, error=("unknown_outcome", "lost"))
+        assert not await deliveries.settle_plainly(database, tenant.account_id, late)
+        assert [tuple(row) for row in await rows(database, tenant, self.PART)] == [("delivered", "wamid.1")]
+
+    @pytest.mark.parametrize("nonce", [None, "", "another"])
+    async def test_one_without_it_waits_for_the_sends_answer(
+        self, database: Database, tenant: Tenant, part: UUID, nonce: str | None
+    ) -> None:
+        await record(database, tenant, [receipt(PartStatus.DELIVERED, nonce)])
+        assert [tuple(row) for row in await rows(database, tenant, self.PART)] == [("attempting", None)]
+        assert await rows(database, tenant, "SELECT 1 FROM inbound_events WHERE state = 'parked'")
+
+    async def test_another_channels_nonce_is_not_ours(
+        self, database: Database, database_urls: DatabaseUrls, tenant: Tenant, part: UUID
+    ) -> None:
+        await record(database, await make_tenant(database_urls.owner), [receipt(PartStatus.DELIVERED)])
+        assert [tuple(row) for row in await rows(database, tenant, self.PART)] == [("attempting", None)]
+
+    async def test_two_at_once_never_lower_it(self, database: Database, tenant: Tenant, part: UUID) -> None:
+        await record(database, tenant, [receipt(PartStatus.SENT)])
+        async with database.account(tenant.account_id) as conn:
+            [session] = await rows(database, tenant, "SELECT id FROM chat_sessions")
+            await parts.lock_session(conn, session.id)
+            lower = asyncio.create_task(record(database, tenant, [receipt(PartStatus.DELIVERED)]))
+            await waits_for_a_lock(database, tenant)
+            await parts.settle_part(conn, part, PartStatus.READ)
+        await lower
+        assert [tuple(row) for row in await rows(database, tenant, self.PART)] == [("read", "wamid.1")]
+
+
+async def waits_for_a_lock(database: Database, tenant: Tenant) -> None:
+    """Wait until another transaction stands before a row that is locked."""
+    async with asyncio.timeout(30):
+        while not await rows(database, tenant, "SELECT 1 FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 
 import pytest
 
 from tests.e2e.checker import Verdict, check, judge
+from tests.e2e.lines import BY_SOCKET, HEARD, PLATFORMS, open_line, settled
 from tests.e2e.system import Process, System, Talk
 
-OPEN_PARTS = "SELECT count(*) FROM message_deliveries WHERE status IN ('queued', 'attempting')"
-UNHANDLED = "SELECT count(*) FROM chat_messages WHERE direction = 'inbound' AND handled_at IS NULL"
+LOG = logging.getLogger(__name__)
+PEOPLE = 20
+CAN_BE_ASKED = frozenset({"discord", "mattermost", "slack"})
+"""Where a send whose outcome is not known is found, or repeated safely: nothing may end `unknown` there."""
 
 
 async def storm(talk: Talk, count: int, rate_per_s: float) -> list[str]:
-    """Let twenty people write at a steady rate; waits until every webhook was answered 2xx. Returns the texts."""
+    """Let twenty people write at a steady rate; waits until everything is stored. Returns the texts."""
     report = await talk.system.simulator.batch(
-        talk.name, count=count, people=20, text="question {i}. from {person}", rate_per_s=rate_per_s, wait_s=110
+        talk.name, count=count, people=PEOPLE, text="question {i}. from {person}", rate_per_s=rate_per_s, wait_s=110
     )
     while not report["done"]:
         report = await talk.system.simulator.get(f"batch/{report['batch']}", timeout_s=100)
-    assert report["settled"] == count, str(report)[:600]
-    rows = await talk.rows("SELECT content FROM chat_messages WHERE direction = 'inbound'")
-    return [row.content for row in rows]
-
-
-async def settled(talk: Talk) -> None:
-    """Wait until everything has reached a terminal state."""
-    await talk.until(UNHANDLED, 0, timeout_s=180)
-    await talk.until(OPEN_PARTS, 0, timeout_s=180)
+    if talk.platform not in BY_SOCKET:
+        assert report["settled"] == count, str(report)[:600]
+    await talk.until(HEARD, count, timeout_s=120)
+    return [f"question {number}. from person-{number % PEOPLE}" for number in range(count)]
 
 
 async def kill_repeatedly(system: System, victim: Process, every_s: float, times: int) -> None:
@@ -43,20 +42,22 @@ async def kill_repeatedly(system: System, victim: Process, every_s: float, times
 
 async def survive(
     system: System, victim: Process, *, count: int, rate_per_s: float, every_s: float, times: int
-) -> None:
-    """Load both platforms while a process is killed, and judge what came of it."""
-    talks = [await system.open_talk("slack"), await system.open_talk("telegram")]
+) -> dict[str, Verdict]:
+    """Load all platforms while a process is killed, and judge what came of it."""
+    talks = [await open_line(system, platform) for platform in PLATFORMS]
     killing = asyncio.create_task(kill_repeatedly(system, victim, every_s, times))
     asked = await asyncio.gather(*(storm(talk, count, rate_per_s) for talk in talks))
     await killing
+    verdicts: dict[str, Verdict] = {}
     for talk, texts in zip(talks, asked, strict=True):
         await settled(talk)
-        verdict = await check(talk, texts)
+        verdict = verdicts[talk.platform] = await check(talk, texts)
         assert verdict.asked == count
         assert (verdict.lost, verdict.doubled, verdict.unstored, verdict.called_twice) == ([], [], [], []), verdict
         assert verdict.answered_once + verdict.unknown == count
-        if talk.platform == "slack":
+        if talk.platform in CAN_BE_ASKED:
             assert verdict.unknown == 0, verdict
+    return verdicts
 
 
 class TestJudge:
@@ -74,13 +75,16 @@ class TestJudge:
 class TestShort:
     async def test_one_kill_of_each_under_load(self, system: System) -> None:
         for victim in (system.worker, system.api):
-            await survive(system, victim, count=20, rate_per_s=5, every_s=2, times=1)
+            await survive(system, victim, count=10, rate_per_s=2.5, every_s=2, times=1)
 
 
 @pytest.mark.full
 class TestMinute:
-    async def test_the_worker_every_five_seconds(self, system: System) -> None:
-        await survive(system, system.worker, count=300, rate_per_s=5, every_s=5, times=12)
-
-    async def test_the_api_every_five_seconds(self, system: System) -> None:
-        await survive(system, system.api, count=300, rate_per_s=5, every_s=5, times=12)
+    @pytest.mark.parametrize("victim", ["worker", "api"])
+    async def test_killed_every_five_seconds(self, system: System, victim: str) -> None:
+        process = system.worker if victim == "worker" else system.api
+        verdicts = await survive(system, process, count=120, rate_per_s=2, every_s=5, times=12)
+        for platform, found in verdicts.items():
+            LOG.info(
+                "%s killed, %s: %d answered once, %d unknown", victim, platform, found.answered_once, found.unknown
+            )

@@ -23,8 +23,8 @@ from stack.paths import VarDir
 from stack.seed import SIMULATED
 from stack.state import StackState
 from tests.e2e.checker import check
+from tests.e2e.lines import OPEN_PARTS, UNHANDLED
 from tests.e2e.system import ROOT, Talk
-from tests.e2e.test_kills import OPEN_PARTS, UNHANDLED
 
 pytestmark = pytest.mark.full
 COUNT = 150
