@@ -141,7 +141,7 @@ def aged(event: InboundEvent, channel: ChannelContext, now: float) -> InboundEve
     limit = channel.configuration.get("catch_up_s")
     limit_s = float(limit) if isinstance(limit, int | float) and not isinstance(limit, bool) else CATCH_UP_S
     if event.ignored is None and now - event.occurred_at.timestamp() > limit_s:
-        return replace(event, ignored="said too long ago, while nobody listened")
+        return replace(event, late=True)
     return event
 
 

@@ -39,7 +39,7 @@ from simulator.plays import PLAYS, signed
 from simulator.records import Delivery, Json
 from simulator.state import UnknownChannelError, World
 from simulator.webhooks import Courier
-from simulator.wish import ImpossibleError, Say
+from simulator.wish import Done, ImpossibleError, Say
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -151,6 +151,11 @@ class Control:
         self._world.join(channel, chat, person)
         person.blocked = person.blocked if wanted.blocked is None else wanted.blocked
         person.is_bot = person.is_bot if wanted.is_bot is None else wanted.is_bot
+        person.number_hidden = person.number_hidden if wanted.number_hidden is None else wanted.number_hidden
+        if wanted.number is not None:
+            done = Done(self._world, channel, chat, person, _origin(request))
+            for delivery in PLAYS[channel.platform].renumbered(done, wanted.number):
+                self._courier.send(delivery)
         self._world.save_person(channel, person)
         return json_response(
             {"name": person.name, "user_id": person.user_id, "chat": chat.id, "blocked": person.blocked}

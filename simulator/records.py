@@ -59,12 +59,18 @@ class Credentials(BaseModel):
 
 @dataclass(slots=True)
 class Person:
-    """Someone with a phone. `blocked`: refuses messages from the bot."""
+    """Someone with a phone. `blocked`: refuses messages from the bot.
+
+    `number`: another telephone number than the first, which is the id of their chat for good; `number_hidden`: the bot is
+    told their user id alone.
+    """
 
     name: str
     user_id: str
     is_bot: bool = False
     blocked: bool = False
+    number: str = ""
+    number_hidden: bool = False
 
 
 @dataclass(slots=True)

@@ -1,12 +1,15 @@
 -- An inbound message gets its session, its numbers and its twin in the AI conversation, and the outbox learns of it.
 -- m: {session_key, sender_id, sender_name, agent_id, platform, user_metadata, message_type, content, sanitized,
---   order_key, platform_message_id, reply_to, metadata, attachments, inbound_event_id, trace_id, deferred_until}.
--- Deferred and blocked ones get no numbers and no twin. Returns the session. Idempotent through its caller's dedup key.
+--   order_key, platform_message_id, reply_to, metadata, attachments, inbound_event_id, trace_id, deferred_until,
+--   late, known_as, person}; the last three may be missing (see 15_people.sql).
+-- Deferred and blocked ones get no numbers and no twin. A late one is part of the conversation and opens no turn: a twin,
+-- no arrival number, and it wakes no session. Returns the session. Idempotent through its caller's dedup key.
 
 CREATE OR REPLACE FUNCTION flow.record_message(account uuid, channel uuid, m jsonb, sender_blocked boolean)
 RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
-  step int := CASE WHEN sender_blocked OR m ->> 'deferred_until' IS NOT NULL THEN 0 ELSE 1 END;
+  is_late boolean := COALESCE((m ->> 'late')::boolean, false);
+  step int;
   who text := COALESCE(m ->> 'sender_name', m ->> 'sender_id');
   opened record;
   session chat_sessions;
@@ -14,6 +17,11 @@ DECLARE
   message chat_messages;
   is_blocked boolean;
 BEGIN
+  IF m ? 'known_as' THEN
+    m := flow.recognise(account, channel, m);
+    sender_blocked := sender_blocked OR flow.is_blocked(channel, m ->> 'session_key', m -> 'known_as');
+  END IF;
+  step := CASE WHEN sender_blocked OR is_late OR m ->> 'deferred_until' IS NOT NULL THEN 0 ELSE 1 END;
   WITH s AS (
     INSERT INTO chat_sessions AS s (id, account_id, channel_id, session_key, platform_user_id, platform_username,
       ai_conversation_id, assigned_agent_id, last_arrival_no, message_count, version, user_metadata)
@@ -35,7 +43,8 @@ BEGIN
     SELECT s.ai_conversation_id, account, gen_random_uuid()::text,
       left('Chat: ' || (m ->> 'platform') || ' - ' || who, 255), (m ->> 'agent_id')::uuid, n.step, n.step,
       jsonb_build_object('chat_session_id', s.id, 'platform', m ->> 'platform')
-    FROM s, LATERAL (SELECT CASE WHEN s.status = 'blocked' THEN 0 ELSE step END AS step) n
+    FROM s, LATERAL (SELECT CASE WHEN s.status = 'blocked' OR sender_blocked THEN 0 WHEN is_late THEN 1 ELSE step END
+      AS step) n
     ON CONFLICT (id) DO UPDATE SET
       last_sequence = c.last_sequence + excluded.last_sequence,
       message_count = c.message_count + excluded.message_count,
@@ -45,30 +54,33 @@ BEGIN
   SELECT ROW(s.*)::chat_sessions AS session, c.last_sequence, c.conversation_id INTO STRICT opened FROM s, c;
   session := opened.session;
   is_blocked := sender_blocked OR session.status = 'blocked';
-  IF step = 1 AND NOT is_blocked THEN
+  IF (step = 1 OR is_late) AND NOT is_blocked THEN
     INSERT INTO ai_messages (id, account_id, conversation_id, message_id, role, content, sequence_number,
       content_metadata)
     VALUES (gen_random_uuid(), account, session.ai_conversation_id, gen_random_uuid()::text, 'user', m ->> 'content',
       opened.last_sequence, jsonb_build_object('sender_name', m ->> 'sender_name'))
     RETURNING * INTO twin;
-  ELSE
-    UPDATE inbound_events SET state = CASE WHEN is_blocked THEN 'blocked' ELSE 'deferred' END,
-      reason = CASE WHEN is_blocked THEN 'the sender is blocked' ELSE 'over the rate limit' END
+  END IF;
+  IF step = 0 OR is_blocked THEN
+    UPDATE inbound_events SET state = CASE WHEN is_blocked THEN 'blocked' WHEN is_late THEN 'late' ELSE 'deferred' END,
+      reason = CASE WHEN is_blocked THEN 'the sender is blocked'
+        WHEN is_late THEN 'said too long ago, while nobody listened' ELSE 'over the rate limit' END
     WHERE id = (m ->> 'inbound_event_id')::uuid;
   END IF;
   INSERT INTO chat_messages (id, account_id, channel_id, session_id, direction, message_type, content,
-    sanitized_content, delivery_status, arrival_no, order_key, handled_at, deferred_until, platform_message_id,
+    sanitized_content, delivery_status, arrival_no, order_key, late, handled_at, deferred_until, platform_message_id,
     reply_to, platform_metadata, attachments, ai_message_id, inbound_event_id, trace_id, delivered_at)
   VALUES (gen_random_uuid(), account, channel, session.id, 'inbound', m ->> 'message_type', m ->> 'content',
-    m ->> 'sanitized', 'delivered', CASE WHEN twin.id IS NOT NULL THEN session.last_arrival_no END, m ->> 'order_key',
-    CASE WHEN is_blocked THEN now() END, CASE WHEN NOT is_blocked THEN (m ->> 'deferred_until')::timestamptz END,
+    m ->> 'sanitized', 'delivered', CASE WHEN step = 1 AND NOT is_blocked THEN session.last_arrival_no END,
+    m ->> 'order_key', is_late, CASE WHEN is_blocked OR is_late THEN now() END,
+    CASE WHEN NOT is_blocked AND NOT is_late THEN (m ->> 'deferred_until')::timestamptz END,
     m ->> 'platform_message_id', m -> 'reply_to', m -> 'metadata', m -> 'attachments', twin.id,
     (m ->> 'inbound_event_id')::uuid, m ->> 'trace_id', now())
   RETURNING * INTO message;
   INSERT INTO outbox (account_id, aggregate, aggregate_version, kind, name, streams, data, trace_id)
   SELECT account, 'session:' || session.id, session.version, r.kind, r.name, r.streams, r.data, m ->> 'trace_id'
   FROM (VALUES
-    (1, 'signal', 'message_received', '{}'::text[], CASE WHEN twin.id IS NOT NULL THEN jsonb_build_object(
+    (1, 'signal', 'message_received', '{}'::text[], CASE WHEN message.arrival_no IS NOT NULL THEN jsonb_build_object(
       'session_id', session.id, 'channel_id', channel, 'platform', m ->> 'platform', 'arrival_no', message.arrival_no,
       'order_key', message.order_key, 'message_id', message.id) END),
     (2, 'event', 'MessageCreated', ARRAY['ai_conversation_' || opened.conversation_id], CASE WHEN twin.id IS NOT NULL
