@@ -37,13 +37,15 @@ class ConnectorStoppedError(PowernodeError):
 class Heard:
     """What was heard at once. `position`: where to go on from once the items are stored. No items: the position alone.
 
-    `trouble`: nothing was heard, the connection broke, in words; it is being made again.
+    `trouble`: nothing was heard, the connection broke, in words; it is being made again. `whole`: where a bot has several
+    connections, whether all of them stand.
     """
 
     raw: bytes
     events: tuple[InboundEvent, ...]
     position: Mapping[str, str]
     trouble: str | None = None
+    whole: bool = True
 
 
 class Connector(Protocol):

@@ -36,6 +36,12 @@ class Options(BaseModel):
     """How long a webhook may take; None is the platform's own limit. Not divided by time_factor."""
     heartbeat_s: float = 41.25
     """Discord: how often the gateway wants a heartbeat."""
+    shards: int = 1
+    """Discord: how many connections it advises; fewer are refused."""
+    max_concurrency: int = 1
+    """Discord: into how many rate limit keys new sessions fall."""
+    identify_every_s: float = 0.0
+    """Discord: the pause between two new sessions of a key (5 there); a faster one is refused. 0: no limit."""
     receipts: tuple[Literal["sent", "delivered", "read"], ...] = ("sent", "delivered")
     """WhatsApp: the receipts that follow an accepted send."""
 
