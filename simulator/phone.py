@@ -52,6 +52,7 @@ def _chat(channel: Channel, person: Person, chat: Chat) -> Json:
         "chat": chat.id,
         "name": channel.bot.title if chat.kind == "private" else chat.name,
         "kind": chat.kind,
+        "members": chat.members,
         "messages": [_message(channel, person, message) for message in ordered],
     }
 
@@ -83,6 +84,7 @@ def _message(channel: Channel, person: Person, message: Message) -> Json:
         "mine": not message.from_bot and message.author == person.name,
         "bot": message.from_bot,
         "text": message.text,
+        "source": message.source,
         "at": message.at,
         "thread": message.thread,
         "indent": channel.ids.threads_fold and message.thread not in {None, message.id},
@@ -90,5 +92,6 @@ def _message(channel: Channel, person: Person, message: Message) -> Json:
         "edited": message.edited_at is not None,
         "entities": message.entities,
         "buttons": message.buttons,
-        "reactions": message.reactions,
+        "blocks": message.blocks,
+        "reactions": [*message.reactions, *message.felt],
     }

@@ -115,6 +115,8 @@ class Message:
     buttons: list[object] | None = None
     subtype: str | None = None
     reactions: list[str] = field(default_factory=list[str])
+    """The bot's; `felt` are people's."""
+    felt: list[str] = field(default_factory=list[str])
 
 
 @dataclass(slots=True)
