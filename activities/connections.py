@@ -184,7 +184,7 @@ class _Holding:
     async def _stand(self, heard: Heard) -> None:
         """Say how the connection stands when that changes: lost is not yet worth a word on the channel, lost again is."""
         if heard.trouble is None:
-            if self.state is not ConnectionState.CONNECTED:
+            if heard.whole and self.state is not ConnectionState.CONNECTED:
                 await self._mark(ConnectionState.CONNECTED, ChannelStatus.CONNECTED)
             return
         status = None if self.state is ConnectionState.CONNECTED else ChannelStatus.CONNECTING

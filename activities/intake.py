@@ -36,7 +36,7 @@ class Intake:
         Raises UnavailableError; ChannelChangedError when `channel` is not as it is stored any more.
         """
         until = None
-        if any(event.ignored is None for event in events):
+        if any(event.ignored is None and not event.late for event in events):
             until = await self.limit.place(channel.id, channel.rate_limit_per_minute)
         self.failpoints.at("intake.heard")
         try:

@@ -37,13 +37,15 @@ class ConnectorStoppedError(PowernodeError):
 class Heard:
     """What was heard at once. `position`: where to go on from once the items are stored. No items: the position alone.
 
-    `trouble`: nothing was heard, the connection broke, in words; it is being made again.
+    `trouble`: nothing was heard, the connection broke, in words; it is being made again. `whole`: where a bot has several
+    connections, whether all of them stand.
     """
 
     raw: bytes
     events: tuple[InboundEvent, ...]
     position: Mapping[str, str]
     trouble: str | None = None
+    whole: bool = True
 
 
 class Connector(Protocol):
@@ -141,7 +143,7 @@ def aged(event: InboundEvent, channel: ChannelContext, now: float) -> InboundEve
     limit = channel.configuration.get("catch_up_s")
     limit_s = float(limit) if isinstance(limit, int | float) and not isinstance(limit, bool) else CATCH_UP_S
     if event.ignored is None and now - event.occurred_at.timestamp() > limit_s:
-        return replace(event, ignored="said too long ago, while nobody listened")
+        return replace(event, late=True)
     return event
 
 

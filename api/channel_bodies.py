@@ -37,10 +37,20 @@ class Configuration(BaseModel):
         None,
         ge=0,
         le=_SECONDS_IN_A_YEAR,
-        description="What was said longer ago, while nobody listened, is not answered",
+        description="What was said longer ago, while nobody listened, is shown as `late` and not answered; 900 if not given",
     )
-    idle_after_s: float | None = Field(None, gt=0, le=_SECONDS_IN_A_YEAR)
-    close_after_s: float | None = Field(None, gt=0, le=_SECONDS_IN_A_YEAR)
+    idle_after_s: float | None = Field(
+        None, gt=0, le=_SECONDS_IN_A_YEAR, description="Silence after which a session is idle; 24 hours if not given"
+    )
+    close_after_s: float | None = Field(
+        None, gt=0, le=_SECONDS_IN_A_YEAR, description="Silence after that which closes it; 7 days if not given"
+    )
+    shards: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Into how many connections a bot is split; what the platform advises if not given",
+    )
 
 
 class ChannelFields(_Body):

@@ -83,7 +83,11 @@ def _clean(value: object) -> object:
 
 def message_json(channel: ChannelRow, event: InboundEvent, deferred_until: datetime | None) -> dict[str, object]:
     """Return the `m` of `flow.record_message`, in text that Postgres accepts: no NUL, no lone surrogate."""
-    return {
+    # Keys that are rare are left out where they say nothing: this is read for every message.
+    rare: dict[str, object] = {"late": True} if event.late else {}
+    if event.known_as:
+        rare |= {"known_as": _clean(event.known_as), "person": _clean(event.person)}
+    return rare | {
         "session_key": storable(event.session_key),
         "sender_id": storable(event.sender.id),
         "sender_name": storable(event.sender.name or event.sender.username or "") or None,

@@ -262,10 +262,11 @@ async def record_inbound(
 
 async def _happen(conn: AsyncConnection, channel: ChannelRow, told: Mapping[str, str]) -> Aggregate | None:
     """Take note of what an item says about the channel itself, whether or not it opens a turn."""
+    moved: Aggregate | None = None
     if "moved_from" in told:
-        await move_session(conn, channel, told["moved_from"], told["moved_to"])
+        moved = await move_session(conn, channel, told["moved_from"], told["moved_to"])
     if not told.get("lifecycle"):
-        return None
+        return moved
     error = f"The platform reports: {told['lifecycle']}"
     return await channel_status.change(conn, channel.account_id, channel.id, ChannelStatus.ERROR, error=error)
 

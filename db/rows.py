@@ -40,7 +40,7 @@ PARTS_COLUMN: Final = """
     ), '[]'::jsonb) AS delivery_detail
 """
 MESSAGE_COLUMNS: Final = f"""
-    m.id, m.session_id, m.direction, m.message_type, m.content, m.delivery_status, m.generation, m.arrival_no,
+    m.id, m.session_id, m.direction, m.message_type, m.content, m.delivery_status, m.generation, m.arrival_no, m.late,
     m.platform_message_id, m.ai_message_id, m.trace_id, m.sent_at, m.delivered_at, m.read_at, m.created_at, m.version,
     {PARTS_COLUMN}
 """

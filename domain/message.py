@@ -148,6 +148,9 @@ class InboundEvent:
     `order_key` sorts as a plain string in the platform's own order (ORDER); ties go by arrival.
     `session_key` names the conversation: the same person in two threads or groups has two.
     `ignored` carries the reason when the item must open no turn (own echo, another bot, a service message).
+    `late`: said too long ago, while nobody listened: it belongs into the session and is not answered any more.
+    `known_as`: all the names under which the person's conversation may be found, where the platform has several for them;
+    `person`: the one of them that is nobody else's ever, where it is known.
     """
 
     dedup_key: str
@@ -165,6 +168,9 @@ class InboundEvent:
     target_message_id: str | None = None
     status: StatusUpdate | None = None
     ignored: str | None = None
+    late: bool = False
+    known_as: tuple[str, ...] = ()
+    person: str | None = None
     is_group: bool = False
     mentioned_us: bool = False
     metadata: dict[str, str] = field(default_factory=dict[str, str])

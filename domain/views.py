@@ -104,7 +104,10 @@ class PartView(View):
 
 
 class MessageView(View):
-    """A chat message, in lists and events alike. `delivery_detail` is empty for inbound ones."""
+    """A chat message, in lists and events alike. `delivery_detail` is empty for inbound ones.
+
+    `late`: said while nobody listened, and too long ago to be answered.
+    """
 
     id: UUID
     session_id: UUID
@@ -115,6 +118,7 @@ class MessageView(View):
     delivery_detail: list[PartView]
     generation: int
     arrival_no: int | None
+    late: bool
     platform_message_id: str | None
     ai_message_id: UUID | None
     trace_id: str

@@ -33,13 +33,14 @@ from simulator.control_models import (
     SocketInput,
 )
 from simulator.faults import Fault, FaultInput, Faults
+from simulator.mischief import Mischief
 from simulator.model import ModelApi
 from simulator.people import act
 from simulator.plays import PLAYS, signed
 from simulator.records import Delivery, Json
 from simulator.state import UnknownChannelError, World
 from simulator.webhooks import Courier
-from simulator.wish import ImpossibleError, Say
+from simulator.wish import Done, ImpossibleError, Say
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -80,6 +81,7 @@ class Control:
         self._faults = faults
         self._courier = courier
         self._model = model
+        self._mischief = Mischief(faults)
         self.batches = Batches(world, courier)
 
     async def register(self, request: Request) -> Response:
@@ -106,14 +108,16 @@ class Control:
         wanted = await read_body(request, SayInput)
         channel = self._world.find_channel(wanted.channel, wanted.token, wanted.platform)
         say = Say.model_validate(wanted.model_dump(include=set(Say.model_fields)))
+        position = len(channel.stream.events)
         done = act(self._world, channel, say, _origin(request))
+        deliveries = self._mischief.change(done, say, position)
         found: Json = {
             "channel": channel.name,
             "chat": done.chat.id,
             "user_id": done.person.user_id,
             "message_id": done.message.id if done.message else None,
         }
-        return await self._deliver(channel, done.deliveries, wanted, found)
+        return await self._deliver(channel, deliveries, wanted, found)
 
     async def deliver(self, request: Request) -> Response:
         """POST /_sim/deliver: send any bytes to the webhook, correctly signed."""
@@ -135,7 +139,7 @@ class Control:
             requests = [_signed(channel, delivery) for delivery in deliveries]
             return json_response(found | {"requests": requests} | (requests[0] if requests else {}))
         for delivery in deliveries:
-            delivery.copies = wanted.copies
+            delivery.copies = max(delivery.copies, wanted.copies)
         jobs = [self._courier.send(delivery) for delivery in deliveries]
         found["deliveries"] = [delivery.id for delivery in deliveries]
         if wanted.wait:
@@ -151,6 +155,11 @@ class Control:
         self._world.join(channel, chat, person)
         person.blocked = person.blocked if wanted.blocked is None else wanted.blocked
         person.is_bot = person.is_bot if wanted.is_bot is None else wanted.is_bot
+        person.number_hidden = person.number_hidden if wanted.number_hidden is None else wanted.number_hidden
+        if wanted.number is not None:
+            done = Done(self._world, channel, chat, person, _origin(request))
+            for delivery in PLAYS[channel.platform].renumbered(done, wanted.number):
+                self._courier.send(delivery)
         self._world.save_person(channel, person)
         return json_response(
             {"name": person.name, "user_id": person.user_id, "chat": chat.id, "blocked": person.blocked}
@@ -191,7 +200,16 @@ class Control:
     async def remove_fault(self, request: Request) -> Response:
         """DELETE /_sim/faults/{id}."""
         self._faults.remove(request.path_params["fault"])
+        self._let_go()
         return json_response({"ok": True})
+
+    def _let_go(self) -> None:
+        """Tell what a script held back that is gone now."""
+        reordering = {fault.script.channel for fault in self._faults.all() if fault.script.kind == "reorder"}
+        for channel in self._world.channels.values():
+            if not reordering & {None, channel.name}:
+                for delivery in self._mischief.let_go(channel):
+                    self._courier.send(delivery)
 
     async def release(self, request: Request) -> Response:
         """POST /_sim/release."""
@@ -211,6 +229,7 @@ class Control:
         for fault in self._faults.all():
             if wanted.channel in {None, fault.script.channel}:
                 self._faults.remove(fault.id)
+        self._let_go()
         if wanted.channel is None:
             self._model.forget()
             await self.batches.forget()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from simulator.model import Script
 from simulator.records import Credentials, Options, Platform
@@ -65,6 +65,10 @@ class PersonInput(ChannelRef):
     name: str
     blocked: bool | None = None
     is_bot: bool | None = None
+    number: str | None = Field(default=None, pattern=r"^\d{7,15}$")
+    """WhatsApp: they have this telephone number from now on, and the bot is told so."""
+    number_hidden: bool | None = None
+    """WhatsApp: whether the bot is told their user id alone."""
 
 
 class ChatInput(ChannelRef):

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from simulator import phone
+from simulator import phone, signs
 from simulator.api_call import json_response
 from simulator.batch import Batches
 from simulator.control import WrongBodyError, describe, describe_fault
@@ -57,6 +57,7 @@ class Reads:
         screen = phone.view(channel, channel.people.get(name) or Person(name, ""), query.get("chat"))
         if query.get("format") == "text":
             return PlainTextResponse(phone.as_text(screen))
+        signs.add(self._world, channel, screen)
         return json_response(screen | {"version": self._world.changes.version})
 
     async def file(self, request: Request) -> Response:

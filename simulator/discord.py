@@ -140,11 +140,12 @@ class DiscordApi:
         return Answer({"id": "1", "application_id": path["application"]} | args.values, 201)
 
     def _gateway(self, channel: Channel, args: Args, path: dict[str, str]) -> Answer:
-        limit = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": 1}
+        keys = channel.options.max_concurrency
+        limit = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": keys}
         return Answer(
             {
                 "url": f"ws://{path['host']}/discord/gateway/{quote(channel.name)}",
-                "shards": 1,
+                "shards": channel.options.shards,
                 "session_start_limit": limit,
             }
         )

@@ -2,12 +2,15 @@
 
 Content is hidden from a bot without the privileged intent, except in direct chats and where it is mentioned. Orders of the
 control API: `drop` closes, `reconnect` sends op 7, `invalidate` forgets the sessions and closes, `mute` answers heartbeats no
-more, a number closes with that code.
+more, a number closes with that code. `drop 1` is for the connections of that shard alone.
+
+A bot may split its servers over connections: `shard` = [which, of how many] in IDENTIFY (*Sharding*).
 """
 
 from __future__ import annotations
 
 import secrets
+import time
 from contextlib import suppress
 from typing import cast
 from urllib.parse import quote
@@ -15,7 +18,7 @@ from urllib.parse import quote
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from simulator.channel import Channel
-from simulator.discord_wire import bot_user
+from simulator.discord_wire import bot_user, shard_of
 from simulator.records import Json
 from simulator.sessions import Session, Sessions, attended
 from simulator.state import World
@@ -29,6 +32,8 @@ class DiscordGateway:
     def __init__(self, world: World) -> None:
         self._world = world
         self._sessions = Sessions()
+        self._shards: dict[str, tuple[int, int]] = {}
+        self._begun: dict[tuple[str, int], float] = {}
 
     async def endpoint(self, socket: WebSocket) -> None:
         """Serve one connection."""
@@ -73,12 +78,33 @@ class DiscordGateway:
                 await self._dispatch(socket, session, "RESUMED", {})
                 return session, _MESSAGE_CONTENT
             if frame.get("op") == 2:
-                return await self._identified(socket, channel), int(str(data.get("intents") or 0))
+                shard = _shard(data)
+                if await self._refused(socket, channel, shard):
+                    return None
+                return await self._identified(socket, channel, shard), int(str(data.get("intents") or 0))
             await socket.close(4003)
             return None
 
-    async def _identified(self, socket: WebSocket, channel: Channel) -> Session:
+    async def _refused(self, socket: WebSocket, channel: Channel, shard: tuple[int, int]) -> bool:
+        """Close or refuse a session that may not begin: of a wrong shard, of too few, or too soon after another."""
+        options, key = channel.options, (channel.name, shard[0] % channel.options.max_concurrency)
+        if not 0 <= shard[0] < shard[1]:
+            await socket.close(4010)
+            return True
+        if shard[1] < options.shards:
+            await socket.close(4011)
+            return True
+        soon = time.monotonic() - self._begun.get(key, float("-inf")) < options.identify_every_s
+        if soon:
+            await socket.send_json({"op": 9, "d": False})
+            await socket.close(4000)
+            return True
+        self._begun[key] = time.monotonic()
+        return False
+
+    async def _identified(self, socket: WebSocket, channel: Channel, shard: tuple[int, int]) -> Session:
         session = self._sessions.new(secrets.token_hex(16), channel.name, len(channel.stream.events))
+        self._shards[session.id] = shard
         host = socket.headers.get("host", "127.0.0.1")
         ready: Json = {
             "v": 10,
@@ -86,6 +112,7 @@ class DiscordGateway:
             "session_id": session.id,
             "resume_gateway_url": f"ws://{host}/discord/gateway/{quote(channel.name)}",
             "guilds": [],
+            "shard": list(shard),
         }
         await self._dispatch(socket, session, "READY", ready)
         return session
@@ -96,6 +123,7 @@ class DiscordGateway:
 
     async def _tell(self, socket: WebSocket, channel: Channel, session: Session, intents: int) -> None:
         stream, generation, ours = channel.stream, channel.stream.generation, session.sockets
+        shard, shards = self._shards[session.id]
         while True:
             if session.sockets != ours:
                 # Resumed elsewhere: a session has one socket.
@@ -103,12 +131,14 @@ class DiscordGateway:
                 return
             if stream.generation != generation:
                 generation = stream.generation
-                if await self._obey(socket, channel, stream.order):
+                order, _, wanted = stream.order.partition(" ")
+                if wanted in {"", str(shard)} and await self._obey(socket, channel, order):
                     return
             while session.read < len(stream.events):
                 told = stream.events[session.read]
                 session.read += 1
-                await self._dispatch(socket, session, told.name, _seen(channel, told.data, intents))
+                if shard_of(told.data.get("guild_id"), shards) == shard:
+                    await self._dispatch(socket, session, told.name, _seen(channel, told.data, intents))
             await stream.changed()
 
     async def _obey(self, socket: WebSocket, channel: Channel, order: str) -> bool:
@@ -127,6 +157,13 @@ class DiscordGateway:
             frame = cast("Json", await socket.receive_json())
             if frame.get("op") == 1 and channel.stream.order != "mute":
                 await socket.send_json({"op": 11})
+
+
+def _shard(data: Json) -> tuple[int, int]:
+    given = data.get("shard")
+    pair = cast("list[object]", given) if isinstance(given, list) else [0, 1]
+    first, last = (int(str(one)) for one in pair)
+    return first, last
 
 
 def _seen(channel: Channel, data: Json, intents: int) -> Json:

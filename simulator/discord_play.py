@@ -15,7 +15,7 @@ from simulator.channel import Channel
 from simulator.deliveries import About, new_delivery
 from simulator.discord_content import pressed_data
 from simulator.discord_keys import signature_headers
-from simulator.discord_wire import message_object, person_user
+from simulator.discord_wire import in_guild, message_object, person_user
 from simulator.markdown_text import visible
 from simulator.play import Play
 from simulator.records import Chat, Delivery, Json, Message
@@ -48,13 +48,13 @@ class DiscordPlay(Play):
         return []
 
     def deleted(self, done: Done, message: Message, event_id: str | None) -> list[Delivery]:
-        gone = {"id": message.id, "channel_id": done.chat.id} | _guild(done.channel, done.chat)
+        gone = {"id": message.id, "channel_id": done.chat.id} | in_guild(done.channel, done.chat)
         done.channel.stream.emit("MESSAGE_DELETE", gone, done.chat.id)
         return []
 
     def reacted(self, done: Done, message: Message, emoji: str) -> list[Delivery]:
         given: Json = {"user_id": done.person.user_id, "channel_id": done.chat.id, "message_id": message.id}
-        given |= {"emoji": {"id": None, "name": emoji}} | _guild(done.channel, done.chat)
+        given |= {"emoji": {"id": None, "name": emoji}} | in_guild(done.channel, done.chat)
         done.channel.stream.emit("MESSAGE_REACTION_ADD", given, done.chat.id)
         return []
 
@@ -114,10 +114,6 @@ def tell(channel: Channel, chat: Chat, event: str, message: Message, nonce: str 
     channel.stream.emit(event, found if nonce is None else found | {"nonce": nonce}, chat.id)
 
 
-def _guild(channel: Channel, chat: Chat) -> Json:
-    return {} if chat.kind == "private" else {"guild_id": channel.bot.team_id}
-
-
 def _interaction(done: Done, kind: int, data: Json, more: Json) -> Delivery:
     channel = done.channel
     made = channel.new_message_id(done.chat, None)
@@ -134,6 +130,6 @@ def _interaction(done: Done, kind: int, data: Json, more: Json) -> Delivery:
     if done.chat.kind == "private":
         body |= {"user": user, "context": 1}
     else:
-        body |= {"guild_id": channel.bot.team_id, "member": {"user": user, "nick": None, "roles": []}, "context": 0}
+        body |= in_guild(channel, done.chat) | {"member": {"user": user, "nick": None, "roles": []}, "context": 0}
     about = About("command" if kind == _COMMAND else "component", made, done.chat.id)
     return new_delivery(channel, about, orjson.dumps(body | more), retry=False)

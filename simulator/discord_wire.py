@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from simulator.channel import Channel
+from simulator.names import discord_id
 from simulator.records import Chat, Json, Message, Person
 
 
@@ -40,9 +41,20 @@ def message_object(channel: Channel, chat: Chat, message: Message) -> Json:
         "type": 20 if message.subtype == "command_result" else 19 if message.reply_to else 0,
         "components": message.buttons or [],
     }
-    if chat.kind != "private":
-        found["guild_id"] = channel.bot.team_id
-    return found | _reference(channel, chat, message)
+    return found | in_guild(channel, chat) | _reference(channel, chat, message)
+
+
+def in_guild(channel: Channel, chat: Chat) -> Json:
+    """Return the server of a chat; `Berlin/help` is a channel of another server than `help`."""
+    if chat.kind == "private":
+        return {}
+    server, slash, _ = chat.name.rpartition("/")
+    return {"guild_id": discord_id("guild", channel.name, server) if slash else channel.bot.team_id}
+
+
+def shard_of(guild: object, shards: int) -> int:
+    """Return which connection of so many hears of a server; direct chats come by the first (*Sharding*)."""
+    return (int(guild) >> 22) % shards if isinstance(guild, str) else 0
 
 
 def _attachment(file: Json) -> Json:

@@ -26,9 +26,15 @@ FaultKind = Literal[
     "accept_then_hold",  # stored; the answer waits for the release
     "error",  # the permanent refusal named by `error`
     "truncate",  # the model only: the stream ends in the middle
+    "duplicate",  # on the way to the bot: told twice
+    "reorder",  # on the way to the bot: told after what comes next
 ]
 BEFORE: frozenset[str] = frozenset({"rate_limited", "server_error", "error"})
 """Kinds that refuse instead of doing."""
+TO_BOT: frozenset[str] = frozenset({"duplicate", "reorder"})
+"""Kinds that do not concern the bot's calls but what it is told; see mischief.py."""
+TELLING = "(to the bot)"
+"""The method of a call that stands for something that the bot is told."""
 
 
 class FaultInput(BaseModel):
@@ -85,7 +91,8 @@ class Fault:
         """Return whether the call is of the scripted kind."""
         script = self.script
         return (
-            script.platform in {None, call.platform}
+            (script.kind in TO_BOT) == (call.method == TELLING)
+            and script.platform in {None, call.platform}
             and script.channel in {None, call.channel}
             and script.method in {None, call.method}
             and (script.chat is None or script.chat in {call.chat, call.chat_name})
@@ -143,6 +150,7 @@ class Faults:
         """Begin a script."""
         fault = Fault(next(self._numbers), script, self._changes)
         self._faults[fault.id] = fault
+        self._changes.bump()
         return fault
 
     def get(self, fault_id: str) -> Fault | None:

@@ -59,6 +59,11 @@ def phone_number(name: str) -> str:
     return name if _PHONE.fullmatch(name) else f"4917{zlib.crc32(name.encode()) % 10**9:09d}"
 
 
+def scoped_user_id(number: str) -> str:
+    """Return the user id that a business sees beside a number, or instead of it: a country and digits."""
+    return f"DE.{int.from_bytes(hashlib.sha256(number.encode()).digest()[:6]):015d}"
+
+
 def whatsapp_group_id(name: str) -> str:
     """Return a group's id: opaque, never digits alone."""
     if _GROUP.fullmatch(name):

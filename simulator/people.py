@@ -73,6 +73,9 @@ def _touch(done: Done, say: Say) -> None:
         done.world.save_message(done.channel, message)
     elif say.kind == "react":
         done.deliveries = play.reacted(done, message, say.text)
+        if say.text:
+            message.felt.append(say.text)
+        done.world.save_message(done.channel, message)
     else:
         done.deliveries = play.pressed(done, message, _meant(message, say))
 

@@ -64,6 +64,7 @@ def _chat(channel: Channel, person: Person, chat: Chat) -> Json:
         "chat": chat.id,
         "name": channel.bot.title if chat.kind == "private" else chat.name,
         "kind": chat.kind,
+        "members": chat.members,
         "messages": [_message(channel, person, message) for message in ordered],
     }
 
@@ -98,6 +99,7 @@ def _message(channel: Channel, person: Person, message: Message) -> Json:
         "text": message.text,
         "file": message.file,
         "location": message.location,
+        "source": message.source,
         "at": message.at,
         "thread": message.thread,
         "indent": channel.ids.threads_fold and message.thread not in {None, message.id},
@@ -105,5 +107,6 @@ def _message(channel: Channel, person: Person, message: Message) -> Json:
         "edited": message.edited_at is not None,
         "entities": message.entities,
         "buttons": message.choices,
-        "reactions": message.reactions,
+        "blocks": message.blocks,
+        "reactions": [*message.reactions, *message.felt],
     }

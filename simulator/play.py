@@ -76,6 +76,10 @@ class Play:
         """Make the group one of another kind, with an id of its own, and return what tells of it. Raises ImpossibleError."""
         raise ImpossibleError("no group changes its kind here")
 
+    def renumbered(self, done: Done, number: str) -> list[Delivery]:
+        """Give the person another telephone number and return what tells of it. Raises ImpossibleError."""
+        raise ImpossibleError("nobody is known by a telephone number here")
+
     def raw(self, done: Done, payload: Json, event_id: str | None) -> list[Delivery]:
         """Return a delivery of any content. Raises ImpossibleError."""
         return []

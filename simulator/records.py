@@ -36,6 +36,12 @@ class Options(BaseModel):
     """How long a webhook may take; None is the platform's own limit. Not divided by time_factor."""
     heartbeat_s: float = 41.25
     """Discord: how often the gateway wants a heartbeat."""
+    shards: int = 1
+    """Discord: how many connections it advises; fewer are refused."""
+    max_concurrency: int = 1
+    """Discord: into how many rate limit keys new sessions fall."""
+    identify_every_s: float = 0.0
+    """Discord: the pause between two new sessions of a key (5 there); a faster one is refused. 0: no limit."""
     receipts: tuple[Literal["sent", "delivered", "read"], ...] = ("sent", "delivered")
     """WhatsApp: the receipts that follow an accepted send."""
 
@@ -59,12 +65,18 @@ class Credentials(BaseModel):
 
 @dataclass(slots=True)
 class Person:
-    """Someone with a phone. `blocked`: refuses messages from the bot."""
+    """Someone with a phone. `blocked`: refuses messages from the bot.
+
+    `number`: another telephone number than the first, which is the id of their chat for good; `number_hidden`: the bot is
+    told their user id alone.
+    """
 
     name: str
     user_id: str
     is_bot: bool = False
     blocked: bool = False
+    number: str = ""
+    number_hidden: bool = False
 
 
 @dataclass(slots=True)
@@ -103,6 +115,8 @@ class Message:
     buttons: list[object] | None = None
     subtype: str | None = None
     reactions: list[str] = field(default_factory=list[str])
+    """The bot's; `felt` are people's."""
+    felt: list[str] = field(default_factory=list[str])
     kind: str = "text"
     """text, image, audio, video, document, sticker, location."""
     file: Json | None = None

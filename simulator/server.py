@@ -17,7 +17,7 @@ from typing import Final
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from simulator.api_call import json_response
@@ -27,6 +27,7 @@ from simulator.control_reads import Reads
 from simulator.discord import DiscordApi
 from simulator.discord_gateway import DiscordGateway
 from simulator.faults import Faults
+from simulator.live import Live
 from simulator.mattermost import MattermostApi
 from simulator.mattermost_socket import MattermostSocket
 from simulator.model import ModelApi
@@ -38,7 +39,15 @@ from simulator.telegram import TelegramApi
 from simulator.webhooks import Courier
 from simulator.whatsapp import WhatsAppApi
 
-_PAGE: Final = Path(__file__).with_name("page.html")
+_PAGE: Final = Path(__file__).with_name("page")
+_PAGE_RULES: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self';"
+    " media-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+"""What bots write is shown on a page that may change the simulated world: nothing but our own files runs there."""
 
 
 def create_app(state_file: Path | None = None) -> Starlette:
@@ -68,6 +77,8 @@ async def _lifespan(app: Starlette, state_file: Path | None) -> AsyncGenerator[N
         *_mattermost_routes(MattermostApi(world, faults, courier)),
         *_control_routes(control, Reads(world, faults, control.batches)),
         Route("/", _page),
+        Route("/page/{file}", _page),
+        Route("/_sim/live", Live(world, faults).stream),
         Route("/_sim/health", _health),
     ]
     courier.resume()
@@ -79,7 +90,10 @@ async def _lifespan(app: Starlette, state_file: Path | None) -> AsyncGenerator[N
 
 
 async def _page(request: Request) -> Response:
-    return HTMLResponse(_PAGE.read_text())
+    name = request.path_params.get("file", "index.html")
+    if name not in {path.name for path in _PAGE.iterdir()}:
+        return json_response({"error": "no such file"}, 404)
+    return FileResponse(_PAGE / name, headers=_PAGE_RULES)
 
 
 async def _health(request: Request) -> Response:

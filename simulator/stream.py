@@ -40,6 +40,12 @@ class Stream:
         self.events.append(Told(name, data, chat))
         self.wake()
 
+    def take_back(self, position: int) -> list[Told]:
+        """Return the events from a position on and forget them: nobody may have read them yet."""
+        taken = self.events[position:]
+        del self.events[position:]
+        return taken
+
     def command(self, order: str) -> None:
         """Give the open sockets an order."""
         self.order = order

@@ -21,7 +21,7 @@ from simulator.records import Chat, Json, Message
 from simulator.state import World
 from simulator.webhooks import Courier
 from simulator.whatsapp_content import GraphError, read_content, read_media
-from simulator.whatsapp_play import receipt
+from simulator.whatsapp_play import reached, receipt
 
 _NONCE_MAX: Final = 512
 _WINDOW_S: Final = 24 * 3600.0
@@ -165,13 +165,15 @@ class WhatsAppApi:
         if failure is None:
             self._world.note_received(channel, "send", message)
         self._tell(channel, message, failure)
-        contact = {"input": args.text("to"), "wa_id": chat.id}
+        contact = {"input": args.text("to") or args.text("recipient"), "wa_id": chat.id}
         sent: Json = {"id": message.id}
         body: Json = {"messaging_product": "whatsapp", "contacts": [contact], "messages": [sent]}
         return Answer(body, accepted=True, message_id=message.id)
 
     def _chat(self, channel: Channel, args: Args) -> Chat:
-        chat = channel.reached_chat(args.text("to") or args.text("recipient") or "")
+        name = args.text("to") or args.text("recipient") or ""
+        person = reached(channel, name)
+        chat = channel.private_chat(person) if person else channel.reached_chat(name)
         if chat is None:
             raise GraphError(131026, "(#131026) Message Undeliverable.")
         return chat

@@ -13,11 +13,12 @@ import time
 
 import orjson
 
+from simulator import names
 from simulator.channel import Channel
 from simulator.choices import find_choice
 from simulator.deliveries import About, new_delivery
 from simulator.play import Play
-from simulator.records import Chat, Credentials, Delivery, Json, Message
+from simulator.records import Chat, Credentials, Delivery, Json, Message, Person
 from simulator.schedule import NOTICE_LIFE_S
 from simulator.wish import Done, Say
 
@@ -67,6 +68,25 @@ class WhatsAppPlay(Play):
         pressed["context"] = {"from": done.channel.bot.user_id, "id": message.id}
         return [_message(done, pressed)]
 
+    def renumbered(self, done: Done, number: str) -> list[Delivery]:
+        person = done.person
+        before, id_before = _number(person), user_id(person)
+        person.number = number
+        changed: Json = {"previous": id_before, "current": user_id(person)}
+        update: Json = {"user_id": changed, "timestamp": str(int(time.time()))} | _shown(person, "wa_id")
+        made = About("user_id_update", f"{id_before}:{user_id(person)}", done.chat.id)
+        told = [
+            _notice(done.channel, made, _value(done.channel) | {"user_id_update": [update]}, field="user_id_update")
+        ]
+        if person.number_hidden:
+            return told
+        words = f"{person.name} changed from {before} to {number}"
+        system: Json = {"type": "user_changed_number", "body": words, "wa_id": number}
+        message: Json = {"from": before, "from_user_id": id_before, "id": done.channel.new_message_id(done.chat, None)}
+        message |= {"timestamp": str(int(time.time())), "type": "system", "system": system}
+        about = About("system", str(message["id"]), done.chat.id)
+        return [_notice(done.channel, about, _value(done.channel) | {"messages": [message]}), *told]
+
     def raw(self, done: Done, payload: Json, event_id: str | None) -> list[Delivery]:
         value = _value(done.channel) | payload
         return [_notice(done.channel, About("raw", event_id or secrets.token_hex(8), done.chat.id), value)]
@@ -97,6 +117,25 @@ def receipt(channel: Channel, message: Message, status: str, code: int | None = 
     return _notice(channel, about, value, queue=f"receipts {message.id}")
 
 
+def user_id(person: Person) -> str:
+    """Return the id that stands beside a person's number, or alone; it changes with the number (*Business-scoped user ids*)."""
+    return names.scoped_user_id(_number(person))
+
+
+def _number(person: Person) -> str:
+    return person.number or person.user_id
+
+
+def _shown(person: Person, key: str) -> Json:
+    """Return the person's number under a key, where it may be seen."""
+    return {} if person.number_hidden else {key: _number(person)}
+
+
+def reached(channel: Channel, name: str) -> Person | None:
+    """Return who has this number or user id now. A number that was given up reaches nobody."""
+    return next((one for one in channel.people.values() if name in {_number(one), user_id(one)}), None)
+
+
 def _context(channel: Channel, message: Message) -> Json:
     if message.reply_to is None:
         return {}
@@ -109,10 +148,11 @@ def _context(channel: Channel, message: Message) -> Json:
 def _message(done: Done, content: Json, message_id: str | None = None, at: float | None = None) -> Delivery:
     channel, person = done.channel, done.person
     made = message_id or channel.new_message_id(done.chat, None)
-    message: Json = {"from": person.user_id, "id": made, "timestamp": str(int(at or time.time()))} | content
+    message: Json = {"id": made, "timestamp": str(int(at or time.time()))} | _shown(person, "from") | content
+    message["from_user_id"] = user_id(person)
     if done.chat.kind != "private":
         message["group_id"] = done.chat.id
-    contact = {"profile": {"name": person.name}, "wa_id": person.user_id}
+    contact: Json = {"profile": {"name": person.name}, "user_id": user_id(person)} | _shown(person, "wa_id")
     value = _value(channel) | {"contacts": [contact], "messages": [message]}
     return _notice(channel, About(str(content["type"]), made, done.chat.id, message_id), value)
 
@@ -122,7 +162,7 @@ def _value(channel: Channel) -> Json:
     return {"messaging_product": "whatsapp", "metadata": numbers}
 
 
-def _notice(channel: Channel, about: About, value: Json, queue: str | None = None) -> Delivery:
-    entry: Json = {"id": channel.bot.team_id, "changes": [{"value": value, "field": "messages"}]}
+def _notice(channel: Channel, about: About, value: Json, queue: str | None = None, field: str = "messages") -> Delivery:
+    entry: Json = {"id": channel.bot.team_id, "changes": [{"value": value, "field": field}]}
     body = orjson.dumps({"object": "whatsapp_business_account", "entry": [entry]})
     return new_delivery(channel, about, body, queue=queue, lifetime_s=NOTICE_LIFE_S)

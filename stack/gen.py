@@ -8,18 +8,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from api.channel_bodies import Configuration
 from config import TEMPORAL_VARIABLES, Settings, variable
 from stack.gen_events import events
 
+Json = dict[str, Any]
 ROOT: Final = Path(__file__).resolve().parent.parent
 _CONFIGURATION_HEAD: Final = """# Configuration
 
-<!-- Made by `make gen` from config.py; do not edit. -->
+<!-- Made by `make gen` from config.py and api/channel_bodies.py; do not edit. -->
 
 Everything is set by environment variables. `make up` needs none: it makes secrets once and starts its own services.
 A variable that begins with `POWERNODE_` and is not listed here stops the start, so a typing error is seen at once.
@@ -29,6 +31,15 @@ Values of secrets never appear in logs or error texts.
 |---|---|---|
 """
 BAR: Final = "\\|"
+_CHANNEL_HEAD: Final = """
+## A channel
+
+Keys of a channel's `configuration` (`POST` and `PATCH /api/v1/chat/channels`); null takes one away. A platform's own page in
+`docs/platforms` names those that only it reads.
+
+| key | values | meaning |
+|---|---|---|
+"""
 _TEMPORAL_HEAD: Final = """
 ## Temporal
 
@@ -52,6 +63,29 @@ def _default(field: FieldInfo) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
+def _values(name: str) -> str:
+    """Return what a key of a channel's configuration may be: its names, or its kind with its bounds."""
+    shape = cast("dict[str, list[Json]]", Configuration.model_json_schema()["properties"][name])["anyOf"][0]
+    shape = (
+        cast("Json", Configuration.model_json_schema()["$defs"][str(shape["$ref"]).rpartition("/")[2]])
+        if "$ref" in shape
+        else shape
+    )
+    if "enum" in shape:
+        return ", ".join(f"`{one}`" for one in cast("list[str]", shape["enum"]))
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤"}
+    bounds = [f"{sign} {shape[key]:.0f}" for key, sign in signs.items() if key in shape]
+    return " ".join([str(shape["type"]), *bounds])
+
+
+def _channel_keys() -> str:
+    rows = [
+        f"| `{name}` | {_values(name)} | {str(field.description).replace('|', BAR)} |"
+        for name, field in Configuration.model_fields.items()
+    ]
+    return _CHANNEL_HEAD + "\n".join(rows) + "\n"
+
+
 def configuration() -> str:
     """Return docs/configuration.md."""
     rows = [
@@ -60,7 +94,7 @@ def configuration() -> str:
         if variable(Settings, name) not in TEMPORAL_VARIABLES
     ]
     temporal = [f"| `{name}` | {meaning} |" for name, meaning in TEMPORAL_VARIABLES.items()]
-    return _CONFIGURATION_HEAD + "\n".join(rows) + "\n" + _TEMPORAL_HEAD + "\n".join(temporal) + "\n"
+    return _CONFIGURATION_HEAD + "\n".join(rows) + "\n" + _channel_keys() + _TEMPORAL_HEAD + "\n".join(temporal) + "\n"
 
 
 DOCUMENTS: Final[Mapping[str, Callable[[], str]]] = {

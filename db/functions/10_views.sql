@@ -28,7 +28,7 @@ BEGIN
         'part', d.part_no, 'status', d.status, 'attempts', d.attempts, 'platform_message_id', d.platform_message_id,
         'error_code', d.error_code, 'error', d.error_message) ORDER BY d.part_no)
       FROM message_deliveries d WHERE d.message_id = m.id AND d.generation = m.generation), '[]'::jsonb),
-    'generation', m.generation, 'arrival_no', m.arrival_no, 'platform_message_id', m.platform_message_id,
+    'generation', m.generation, 'arrival_no', m.arrival_no, 'late', m.late, 'platform_message_id', m.platform_message_id,
     'ai_message_id', m.ai_message_id, 'trace_id', m.trace_id, 'sent_at', flow.moment(m.sent_at),
     'delivered_at', flow.moment(m.delivered_at), 'read_at', flow.moment(m.read_at),
     'created_at', flow.moment(m.created_at), 'version', m.version);

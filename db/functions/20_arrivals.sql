@@ -1,21 +1,29 @@
 -- An inbound message gets its session, its numbers and its twin in the AI conversation, and the outbox learns of it: by one
 -- row, because a platform waits for our answer. What it stands for is shaped when it leaves (flow.arrival_rows).
 -- m: {session_key, sender_id, sender_name, agent_id, platform, user_metadata, message_type, content, sanitized,
---   occurred_at, order_key, platform_message_id, reply_to, metadata, attachments, inbound_event_id, trace_id, deferred_until}.
--- Deferred and blocked ones get no numbers and no twin. Returns the session. Idempotent through its caller's dedup key.
+--   occurred_at, order_key, platform_message_id, reply_to, metadata, attachments, inbound_event_id, trace_id, deferred_until,
+--   late, known_as, person}; the last three may be missing (see 15_people.sql).
+-- Deferred and blocked ones get no numbers and no twin. A late one is part of the conversation and opens no turn: a twin,
+-- no arrival number, and it wakes no session. Returns the session. Idempotent through its caller's dedup key.
 
 CREATE OR REPLACE FUNCTION flow.record_message(account uuid, channel uuid, m jsonb, sender_blocked boolean)
 RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
-  step int := CASE WHEN sender_blocked OR m ->> 'deferred_until' IS NOT NULL THEN 0 ELSE 1 END;
+  is_late boolean := COALESCE((m ->> 'late')::boolean, false);
   -- The platform's own time, which opens its reply window; a clock that is ahead of ours opens it no longer.
   written_at timestamptz := LEAST(COALESCE((m ->> 'occurred_at')::timestamptz, now()), now());
+  step int;
   who text := COALESCE(m ->> 'sender_name', m ->> 'sender_id');
   session record;
   twin_id uuid;
   message_id uuid := gen_random_uuid();
   is_blocked boolean;
 BEGIN
+  IF m ? 'known_as' THEN
+    m := flow.recognise(account, channel, m);
+    sender_blocked := sender_blocked OR flow.is_blocked(channel, m ->> 'session_key', m -> 'known_as');
+  END IF;
+  step := CASE WHEN sender_blocked OR is_late OR m ->> 'deferred_until' IS NOT NULL THEN 0 ELSE 1 END;
   WITH s AS (
     INSERT INTO chat_sessions AS s (id, account_id, channel_id, session_key, platform_user_id, platform_username,
       ai_conversation_id, assigned_agent_id, last_arrival_no, message_count, version, user_metadata, last_inbound_at)
@@ -38,7 +46,8 @@ BEGIN
     SELECT s.ai_conversation_id, account, gen_random_uuid()::text,
       left('Chat: ' || (m ->> 'platform') || ' - ' || who, 255), (m ->> 'agent_id')::uuid, n.step, n.step,
       jsonb_build_object('chat_session_id', s.id, 'platform', m ->> 'platform')
-    FROM s, LATERAL (SELECT CASE WHEN s.status = 'blocked' THEN 0 ELSE step END AS step) n
+    FROM s, LATERAL (SELECT CASE WHEN s.status = 'blocked' OR sender_blocked THEN 0 WHEN is_late THEN 1 ELSE step END
+      AS step) n
     ON CONFLICT (id, account_id) DO UPDATE SET
       last_sequence = c.last_sequence + excluded.last_sequence,
       message_count = c.message_count + excluded.message_count,
@@ -47,28 +56,32 @@ BEGIN
   )
   SELECT s.*, c.last_sequence INTO STRICT session FROM s, c;
   is_blocked := sender_blocked OR session.status = 'blocked';
-  IF step = 1 AND NOT is_blocked THEN
+  IF (step = 1 OR is_late) AND NOT is_blocked THEN
     INSERT INTO ai_messages (id, account_id, conversation_id, message_id, role, content, sequence_number,
       content_metadata)
     VALUES (gen_random_uuid(), account, session.ai_conversation_id, gen_random_uuid()::text, 'user', m ->> 'content',
       session.last_sequence, jsonb_build_object('sender_name', m ->> 'sender_name'))
     RETURNING id INTO twin_id;
-  ELSE
-    UPDATE inbound_events SET state = CASE WHEN is_blocked THEN 'blocked' ELSE 'deferred' END,
-      reason = CASE WHEN is_blocked THEN 'the sender is blocked' ELSE 'over the rate limit' END
+  END IF;
+  IF step = 0 OR is_blocked THEN
+    UPDATE inbound_events SET state = CASE WHEN is_blocked THEN 'blocked' WHEN is_late THEN 'late' ELSE 'deferred' END,
+      reason = CASE WHEN is_blocked THEN 'the sender is blocked'
+        WHEN is_late THEN 'said too long ago, while nobody listened' ELSE 'over the rate limit' END
     WHERE id = (m ->> 'inbound_event_id')::uuid;
   END IF;
   INSERT INTO chat_messages (id, account_id, channel_id, session_id, direction, message_type, content,
-    sanitized_content, delivery_status, arrival_no, order_key, handled_at, deferred_until, platform_message_id,
+    sanitized_content, delivery_status, arrival_no, order_key, late, handled_at, deferred_until, platform_message_id,
     reply_to, platform_metadata, attachments, ai_message_id, inbound_event_id, trace_id, delivered_at)
   VALUES (message_id, account, channel, session.id, 'inbound', m ->> 'message_type', m ->> 'content',
-    m ->> 'sanitized', 'delivered', CASE WHEN twin_id IS NOT NULL THEN session.last_arrival_no END, m ->> 'order_key',
-    CASE WHEN is_blocked THEN now() END, CASE WHEN NOT is_blocked THEN (m ->> 'deferred_until')::timestamptz END,
+    m ->> 'sanitized', 'delivered', CASE WHEN step = 1 AND NOT is_blocked THEN session.last_arrival_no END,
+    m ->> 'order_key', is_late, CASE WHEN is_blocked OR is_late THEN now() END,
+    CASE WHEN NOT is_blocked AND NOT is_late THEN (m ->> 'deferred_until')::timestamptz END,
     m ->> 'platform_message_id', m -> 'reply_to', m -> 'metadata', m -> 'attachments', twin_id,
     (m ->> 'inbound_event_id')::uuid, m ->> 'trace_id', now());
   INSERT INTO outbox (account_id, aggregate, aggregate_version, kind, name, streams, data, trace_id)
   VALUES (account, 'session:' || session.id, session.version, 'arrival', 'message_received', '{}',
-    jsonb_build_object('message_id', message_id, 'numbered', twin_id IS NOT NULL), m ->> 'trace_id');
+    jsonb_build_object('message_id', message_id, 'numbered', step = 1 AND NOT is_blocked, 'spoken', twin_id IS NOT NULL),
+    m ->> 'trace_id');
   RETURN session.id;
 END $$;
 

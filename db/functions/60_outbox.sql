@@ -20,11 +20,13 @@ BEGIN
   SELECT s.* INTO STRICT session FROM chat_sessions s WHERE s.id = message.session_id;
   view := flow.session_view(session);
   IF (told ->> 'numbered')::boolean THEN
-    SELECT a.* INTO STRICT twin FROM ai_messages a WHERE a.id = message.ai_message_id;
-    SELECT c.conversation_id INTO STRICT talk FROM ai_conversations c WHERE c.id = twin.conversation_id;
     RETURN QUERY SELECT row_id, 'signal', 'message_received', jsonb_build_object(
       'session_id', session.id, 'channel_id', message.channel_id, 'platform', view ->> 'platform',
       'arrival_no', message.arrival_no, 'order_key', message.order_key, 'message_id', message.id)::text, '{}'::text[];
+  END IF;
+  IF (told ->> 'spoken')::boolean THEN
+    SELECT a.* INTO STRICT twin FROM ai_messages a WHERE a.id = message.ai_message_id;
+    SELECT c.conversation_id INTO STRICT talk FROM ai_conversations c WHERE c.id = twin.conversation_id;
     RETURN QUERY SELECT -3 * row_id, 'event', 'MessageCreated', flow.event_at(at, 'message_created', jsonb_build_object(
       'conversation_id', talk, 'message', flow.conversation_message_view(twin)))::text,
       ARRAY['ai_conversation_' || talk];

@@ -1,6 +1,7 @@
 """All tables, as SQLAlchemy Core metadata; db/migrations creates them and a test keeps the two equal."""
 
 from db.tables.accounts import accounts, memberships, revoked_tokens, service_tokens, users
+from db.tables.aliases import session_aliases
 from db.tables.base import metadata
 from db.tables.chat import (
     chat_blacklists,
@@ -46,6 +47,7 @@ __all__ = [
     "outbox",
     "revoked_tokens",
     "service_tokens",
+    "session_aliases",
     "tool_approvals",
     "turn_steps",
     "turns",

@@ -36,7 +36,8 @@ async def message_id(database: Database, tenant: Tenant) -> UUID:
                     " sanitized_content, reply_to, trace_id) SELECT gen_random_uuid(), account_id, channel_id, id,"
                     " 'outbound', 'x', 'x', '{}', 't' FROM chat_sessions RETURNING *)"
                     " INSERT INTO message_deliveries (id, account_id, message_id, session_id, channel_id, part_no, body,"
-                    " plain, nonce) SELECT gen_random_uuid(), account_id, id, session_id, channel_id, 1, 'x', 'x', 'n'"
+                    " plain, nonce) SELECT gen_random_uuid(), account_id, id, session_id, channel_id, 1, 'x', 'x',"
+                    " left(replace(id::text, '-', ''), 20) || '-1'"
                     " FROM m RETURNING message_id"
                 )
             )
@@ -87,12 +88,18 @@ class TestFencing:
 @pytest.fixture
 async def part(database: Database, tenant: Tenant, message_id: UUID) -> UUID:
     """The message's part, claimed by somebody whose answer is lost."""
-    claimed = await deliveries.claim_plainly(database, tenant.account_id, (message_id, 1), uuid4(), 20)
+    claimed = await deliveries.claim_plainly(database, tenant.account_id, (message_id, 1), uuid4(), Claims(20))
     assert claimed is not None
     return claimed[0].parts[0].id
 
 
-def receipt(status: PartStatus, nonce: str | None = "n") -> InboundEvent:
+@pytest.fixture
+def nonce(message_id: UUID) -> str:
+    """What the part's send carried."""
+    return f"{message_id.hex[:20]}-1"
+
+
+def receipt(status: PartStatus, nonce: str | None) -> InboundEvent:
     event = inbound(100, kind=EventKind.STATUS)
     update = StatusUpdate("wamid.1", status, nonce=nonce)
     return replace(event, dedup_key=f"status:{status}:{nonce}", status=update, target_message_id="wamid.1")
@@ -103,43 +110,43 @@ class TestReceipts:
 
     @pytest.mark.parametrize("before", ["queued", "attempting", "unknown"])
     async def test_one_that_brings_the_nonce_settles_what_nobody_could_tell(
-        self, database: Database, tenant: Tenant, part: UUID, before: str
+        self, database: Database, tenant: Tenant, part: UUID, nonce: str, before: str
     ) -> None:
         await rows(database, tenant, f"UPDATE message_deliveries SET status = '{before}' RETURNING 1")
-        await record(database, tenant, [receipt(PartStatus.DELIVERED)])
+        await record(database, tenant, [receipt(PartStatus.DELIVERED, nonce)])
         assert [tuple(row) for row in await rows(database, tenant, self.PART)] == [("delivered", "wamid.1")]
         [message] = await rows(database, tenant, "SELECT * FROM chat_messages WHERE direction = 'outbound'")
         assert (message.delivery_status, message.platform_message_id) == ("delivered", "wamid.1")
 
     async def test_the_holder_that_wakes_later_changes_nothing(
-        self, database: Database, tenant: Tenant, part: UUID
+        self, database: Database, tenant: Tenant, part: UUID, nonce: str
     ) -> None:
         [claim] = await rows(database, tenant, "SELECT claim_id FROM message_deliveries")
-        await record(database, tenant, [receipt(PartStatus.DELIVERED)])
+        await record(database, tenant, [receipt(PartStatus.DELIVERED, nonce)])
         late = Outcome(part, PartStatus.UNKNOWN, claim.claim_id, error=("unknown_outcome", "lost"))
         assert not await deliveries.settle_plainly(database, tenant.account_id, late)
         assert [tuple(row) for row in await rows(database, tenant, self.PART)] == [("delivered", "wamid.1")]
 
-    @pytest.mark.parametrize("nonce", [None, "", "another"])
+    @pytest.mark.parametrize("other", [None, "", "another", "83a6faf69b15489c96f5-1"])
     async def test_one_without_it_waits_for_the_sends_answer(
-        self, database: Database, tenant: Tenant, part: UUID, nonce: str | None
+        self, database: Database, tenant: Tenant, part: UUID, other: str | None
     ) -> None:
-        await record(database, tenant, [receipt(PartStatus.DELIVERED, nonce)])
+        await record(database, tenant, [receipt(PartStatus.DELIVERED, other)])
         assert [tuple(row) for row in await rows(database, tenant, self.PART)] == [("attempting", None)]
         assert await rows(database, tenant, "SELECT 1 FROM inbound_events WHERE state = 'parked'")
 
     async def test_another_channels_nonce_is_not_ours(
-        self, database: Database, database_urls: DatabaseUrls, tenant: Tenant, part: UUID
+        self, database: Database, database_urls: DatabaseUrls, tenant: Tenant, part: UUID, nonce: str
     ) -> None:
-        await record(database, await make_tenant(database_urls.owner), [receipt(PartStatus.DELIVERED)])
+        await record(database, await make_tenant(database_urls.owner), [receipt(PartStatus.DELIVERED, nonce)])
         assert [tuple(row) for row in await rows(database, tenant, self.PART)] == [("attempting", None)]
 
-    async def test_two_at_once_never_lower_it(self, database: Database, tenant: Tenant, part: UUID) -> None:
-        await record(database, tenant, [receipt(PartStatus.SENT)])
+    async def test_two_at_once_never_lower_it(self, database: Database, tenant: Tenant, part: UUID, nonce: str) -> None:
+        await record(database, tenant, [receipt(PartStatus.SENT, nonce)])
         async with database.account(tenant.account_id) as conn:
             [session] = await rows(database, tenant, "SELECT id FROM chat_sessions")
             await parts.lock_session(conn, session.id)
-            lower = asyncio.create_task(record(database, tenant, [receipt(PartStatus.DELIVERED)]))
+            lower = asyncio.create_task(record(database, tenant, [receipt(PartStatus.DELIVERED, nonce)]))
             await waits_for_a_lock(database, tenant)
             await parts.settle_part(conn, part, PartStatus.READ)
         await lower

@@ -41,8 +41,8 @@ class TestListening:
         await talk.until("SELECT position <> '{}' FROM channel_connections", True)
         await say_over_a_death(talk, None if resumes else FORGET)
 
-    async def test_what_was_said_too_long_ago_is_stored_and_not_answered(self, system: System, platform: str) -> None:
-        talk, _ = await connected(system, platform, catch_up_s=0)
+    async def test_what_was_said_too_long_ago_is_seen_and_not_answered(self, system: System, platform: str) -> None:
+        talk, desk = await connected(system, platform, catch_up_s=0)
         await heard(talk, "alice", "one")
         await talk.replies(1)
         await talk.until("SELECT position <> '{}' FROM channel_connections", True)
@@ -51,9 +51,13 @@ class TestListening:
         await talk.rows(FORGET)
         await talk.say("alice", "two", wait=False)
         system.worker.start()
-        await talk.until("SELECT count(*) FROM inbound_events WHERE reason LIKE 'said too long ago%'", 1)
+        await talk.until("SELECT count(*) FROM inbound_events WHERE state = 'late'", 1)
         await heard(talk, "alice", "three")
         assert ["three" in reply["text"] for reply in await talk.replies(2)] == [False, True]
+        [session] = (await desk.data("/chat/sessions"))["items"]
+        shown = (await desk.data(f"/chat/sessions/{session['id']}/messages", direction="inbound"))["items"]
+        marks = {message["content"]: (message["late"], message["arrival_no"]) for message in shown}
+        assert marks == {"one": (False, 1), "two": (True, None), "three": (False, 2)}
 
 
 class TestChannel:

@@ -44,12 +44,6 @@ class TestPhone:
         await telegram.call("sendMessage", chat_id=chat, text="news")
         assert (await waiting)["version"] > version
 
-    async def test_the_page_needs_nothing_else(self, sim: SimulatorClient, http: httpx2.AsyncClient) -> None:
-        page = await http.get(sim.origin)
-        assert page.headers["content-type"].startswith("text/html")
-        assert "src=" not in page.text
-        assert "https://" not in page.text
-
 
 class TestReceived:
     async def test_waits_for_so_many_and_goes_on_after(self, telegram: Bot, sim: SimulatorClient) -> None:

@@ -72,10 +72,17 @@ def sender_of(message: Message, contacts: list[Contact]) -> Sender:
 
 
 def placed(item: InboundEvent, message: Message) -> InboundEvent:
-    """Put an item where its message is: with one person, or in a group, which is one session for all its members."""
+    """Put an item where its message is: with one person, or in a group, which is one session for all its members.
+
+    A person may hide their number from one message to the next, so both names are told; numbers get new owners in time, user
+    ids do not.
+    """
     chat = message.group_id or item.sender.id
+    names = tuple(name for name in (message.from_, message.from_user_id) if name)
     return replace(
         item,
+        known_as=() if message.group_id else names,
+        person=message.from_user_id,
         session_key=chat,
         reply_to=ReplyAddress(chat=chat, message=message.id),
         message_id=message.id,

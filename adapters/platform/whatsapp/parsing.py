@@ -36,6 +36,9 @@ _PASSING: Final = (
     "phone_number_", "security", "smb_app_state_sync", "standby", "template_category_update", "tracking_events",
     "user_preferences",
 )  # fmt: skip
+_MOVES: Final = frozenset({"user_changed_number", "user_changed_user_id"})
+"""System messages after which somebody is found under another name. Number → number, user id → user id."""
+
 _SILENT: Final = frozenset({"request_welcome", "ephemeral"})
 
 
@@ -154,11 +157,21 @@ def _metadata(message: Message) -> dict[str, str]:
 
 
 def _identity(item: InboundEvent, message: Message) -> InboundEvent:
-    """Somebody is known by another number or id from now on; `metadata` names both."""
+    """Somebody is known by another number or id from now on; `metadata` names both. Another phone alone moves nothing."""
     note = message.system
     assert note is not None
-    known = {"identity": note.type, "previous": item.sender.id, "current": note.wa_id or note.user_id or ""}
+    numbers, ids = (message.from_, note.wa_id), (message.from_user_id, note.user_id)
+    told = (ids, numbers) if note.type == "user_changed_user_id" else (numbers, ids)
+    previous, current = next((pair for pair in told if all(pair)), (item.sender.id, note.wa_id or note.user_id))
+    known = _moved(note.type, previous or "", current or "")
     return replace(item, text=note.body, ignored=f"identity: {note.type or 'changed'}"[:200], metadata=known)
+
+
+def _moved(kind: str, previous: str, current: str) -> dict[str, str]:
+    known = {"identity": kind, "previous": previous, "current": current}
+    if kind in _MOVES and previous and current and previous != current:
+        known |= {"moved_from": previous, "moved_to": current}
+    return known
 
 
 def _addressed(change: _Change, item: InboundEvent, message: Message) -> InboundEvent:
@@ -214,7 +227,7 @@ def _renamed(change: _Change, raw: object) -> InboundEvent:
         item,
         sender=Sender(update.wa_id or previous),
         ignored="identity: user_changed_user_id",
-        metadata={"identity": "user_changed_user_id", "previous": previous, "current": current},
+        metadata=_moved("user_changed_user_id", previous, current),
     )
 
 

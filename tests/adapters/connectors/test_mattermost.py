@@ -127,7 +127,7 @@ class TestGoingOn:
         position = dict(first.position) | {"connection": "gone"}
         async with listening(bot, socket(bot), await channel(bot), position) as second:
             (event,) = await second.until(1)
-        assert (event.text, event.ignored) == ("old", "said too long ago, while nobody listened")
+        assert (event.text, event.ignored, event.late) == ("old", None, True)
 
     async def test_a_wrong_token_or_address_ends_it(self, bot: Bot) -> None:
         wrong = ChannelContext("c", {**bot.credentials, "bot_token": "wrong"})

@@ -84,7 +84,7 @@ class TestGoingOn:
             await listeners(sim, bot, 1)
             await sim.say(bot.name, "alice", "two")
             await ear.until_texts("two")
-        assert [event.ignored is None for event in ear.events] == [False, True]
+        assert [(event.ignored, event.late) for event in ear.events] == [(None, True), (None, False)]
 
     async def test_a_failing_server_is_asked_again(self, sim: SimulatorClient, bot: Bot) -> None:
         await bot.call("deleteWebhook")
