@@ -20,7 +20,7 @@ from adapters.base import Capabilities, ErrorClass, OutgoingFile, Refused, Rende
 from db import deliveries
 from db.deliveries import Claims, PartRow
 from db.session import Database
-from domain.outbound import FilePart, Template, described
+from domain.outbound import FilePart, Template
 from domain.sanitize import storable
 
 log = structlog.get_logger()
@@ -106,10 +106,11 @@ def _may_write(can: Capabilities, part: PartRow, last_inbound_at: datetime | Non
 
 def window_template(configuration: Mapping[str, object], part: PartRow) -> Template | None:
     """Return what a channel sends in place of a part outside the window (`configuration.window_template`); None where it has
-    none. A placeholder value `{text}` is the part's text; without one, only the first part is worth a template.
+    none. A placeholder value `{text}` is the part's text; without one, only the first part is worth a template. Only texts have
+    one: a file or a button would be lost in it, and waits for the operator's next try.
     """
     wanted = configuration.get("window_template")
-    if wanted is None or isinstance(part.payload, Template):
+    if wanted is None or part.payload is not None:
         return None
     try:
         template = Template.model_validate(wanted)
@@ -118,8 +119,7 @@ def window_template(configuration: Mapping[str, object], part: PartRow) -> Templ
         return None
     if part.part_no > 1 and not any("{text}" in one for one in template.parameters):
         return None
-    said = part.plain or (described(part.payload) if part.payload else "")
-    folded = " ".join(storable(said).split())[:1000]
+    folded = " ".join(storable(part.plain).split())[:1000]
     filled = tuple(one.replace("{text}", folded)[:1024] for one in template.parameters)
     return template.model_copy(update={"parameters": filled, "instead": True})
 

@@ -13,6 +13,7 @@ from adapters.base import Capabilities
 from adapters.connectors import transport_of
 from domain.channel import AmbiguousPolicy, BusyMode
 from domain.errors import InvalidInputError
+from domain.outbound import OutboundLimits, Template
 from domain.views import View
 
 _SECONDS_IN_A_YEAR = 366 * 24 * 3600
@@ -50,6 +51,11 @@ class Configuration(BaseModel):
         ge=1,
         le=1024,
         description="Into how many connections a bot is split; what the platform advises if not given",
+    )
+    typing_indicator: bool | None = Field(None, description="Show that an answer is being written; on where not said")
+    window_template: Template | None = Field(
+        None,
+        description="Sent in place of a text when the reply window is closed; `{text}` in a parameter is that text",
     )
 
 
@@ -106,6 +112,36 @@ class CredentialView(View):
     transport: str | None
 
 
+class CarriedView(View):
+    """What a platform carries besides text; what it does not goes in another form. `files`: type -> most bytes.
+
+    `buttons`, `menu`: how many at most, 0 where there are none. `reply_window_s`: how long after a person's words one may write
+    freely, 0 for always.
+    """
+
+    files: dict[str, int]
+    caption_limit: int
+    buttons: int
+    menu: int
+    location: bool
+    templates: bool
+    reactions: bool
+    reply_window_s: int
+
+
+def _carried(can: OutboundLimits, reply_window_s: int) -> CarriedView:
+    return CarriedView(
+        files={name: limits.size for name, limits in can.files.items()},
+        caption_limit=can.caption,
+        buttons=can.buttons.count if can.buttons else 0,
+        menu=can.menu.count if can.menu else 0,
+        location=can.location,
+        templates=can.templates,
+        reactions=can.reactions,
+        reply_window_s=reply_window_s,
+    )
+
+
 class PlatformView(View):
     """A platform that can be connected. `text_limit` is counted in `text_unit` for one part."""
 
@@ -117,6 +153,7 @@ class PlatformView(View):
     has_receipts: bool
     text_limit: int
     text_unit: str
+    carries: CarriedView
     credentials: list[CredentialView]
 
 
@@ -151,6 +188,7 @@ def platform_view(name: str, can: Capabilities) -> PlatformView:
         has_receipts=can.has_receipts,
         text_limit=can.text_limit,
         text_unit=can.text_unit,
+        carries=_carried(can.outbound, can.reply_window_s),
         credentials=fields,
     )
 

@@ -31,7 +31,7 @@ _NEXT_GENERATION: Final = text(
         INSERT INTO message_deliveries (id, account_id, message_id, session_id, channel_id, generation, part_no, body,
             plain, payload, as_plain, nonce, status, platform_message_id, attempts, settled_at)
         SELECT gen_random_uuid(), o.account_id, o.message_id, o.session_id, o.channel_id, m.generation, o.part_no,
-            o.body, o.plain, o.payload, o.as_plain, split_part(o.nonce, 'g', 1) || 'g' || m.generation,
+            o.body, o.plain, CASE WHEN (o.payload ->> 'instead')::boolean THEN NULL ELSE o.payload END, o.as_plain, split_part(o.nonce, 'g', 1) || 'g' || m.generation,
             CASE WHEN o.status IN ('dead', 'unknown') THEN 'queued' ELSE o.status END,
             o.platform_message_id, CASE WHEN o.status IN ('dead', 'unknown') THEN 0 ELSE o.attempts END, o.settled_at
         FROM old o CROSS JOIN m

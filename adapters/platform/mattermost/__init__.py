@@ -49,7 +49,7 @@ from adapters.uploads import NO_BYTES, as_upload, upload_failed
 from domain.channel import Platform
 from domain.errors import InvalidInputError, UnavailableError
 from domain.message import Attachment, ReplyAddress
-from domain.outbound import FilePart, Reaction
+from domain.outbound import Buttons, FilePart, Menu, Reaction
 
 __all__ = ["Mattermost", "MattermostSocket"]
 
@@ -111,6 +111,10 @@ class Mattermost:
         payload = request.part.payload
         if isinstance(payload, Reaction):
             return await self._react(channel, request, payload)
+        if isinstance(payload, Buttons | Menu) and channel.webhook_url is None:
+            return Refused(
+                ErrorClass.PERMANENT, "no_address", "Nobody knows at which address of ours a button could be heard"
+            )
         file_id = await self._upload(channel, request) if isinstance(payload, FilePart) else None
         if file_id is not None and not isinstance(file_id, str):
             return file_id

@@ -269,14 +269,15 @@ class TestBodies:
         assert (refused.code, server.received) == ("unknown_emoji", [])
 
 
-UPLOADED: dict[str, list[Reply]] = {
-    "whatsapp": [Reply(200, {"id": "M1"})],
-    "telegram": [],
-    "discord": [],
-    "slack": [Reply(200, {"ok": True, "upload_url": "", "file_id": "F1"}), Reply(200, b"OK - 1")],
-    "mattermost": [Reply(201, {"file_infos": [{"id": "f1"}]})],
-}
-"""What is answered before the request that makes the file visible."""
+def uploads(platform: str, origin: str) -> list[Reply]:
+    """Return what is answered before the request that makes the file visible."""
+    return {
+        "whatsapp": [Reply(200, {"id": "M1"})],
+        "slack": [Reply(200, {"ok": True, "upload_url": f"{origin}/up", "file_id": "F1"}), Reply(200, b"OK - 1")],
+        "mattermost": [Reply(201, {"file_infos": [{"id": "f1"}]})],
+    }.get(platform, [])
+
+
 SHOWN = {name: Reply(200, case.accepted) for name, case in CASES.items()} | {
     "slack": Reply(200, {"ok": True, "files": [{"id": "F1"}]})
 }
@@ -284,11 +285,7 @@ SHOWN = {name: Reply(200, case.accepted) for name, case in CASES.items()} | {
 
 def script(server: FakeServer, platform: str, *last: Reply | Drop) -> None:
     """Let the uploads go well, and the rest as given."""
-    before = [
-        Reply(one.status, one.body | {"upload_url": f"{server.origin}/upload"}) if isinstance(one.body, dict) else one
-        for one in UPLOADED[platform]
-    ]
-    server.will(*before, *last)
+    server.will(*uploads(platform, server.origin), *last)
 
 
 @pytest.mark.parametrize("platform", sorted(CASES))
@@ -324,7 +321,7 @@ class TestFiles:
     async def test_a_failed_upload_is_tried_again_and_a_refused_one_is_not(
         self, http: httpx2.AsyncClient, server: FakeServer, platform: str
     ) -> None:
-        if not UPLOADED[platform]:
+        if not uploads(platform, ""):
             return
         for line, wanted in ((Drop(), ErrorClass.TRANSIENT), (Reply(500, {}), ErrorClass.TRANSIENT)):
             server.will(line)
@@ -345,7 +342,7 @@ class TestFiles:
         script(server, platform, SHOWN[platform])
         with pytest.raises(TimeoutError, match="ran out"):
             await send(http, server, platform, a_file("document"), before_write=refuse)
-        assert len(server.received) == len(UPLOADED[platform])
+        assert len(server.received) == len(uploads(platform, ""))
 
     async def test_a_caption_is_plain_where_markup_was_refused(
         self, http: httpx2.AsyncClient, server: FakeServer, platform: str
