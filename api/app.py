@@ -15,6 +15,7 @@ from activities import logs
 from api import (
     agents,
     approvals,
+    attachments,
     auth,
     blacklists,
     budgets,
@@ -45,6 +46,7 @@ ROUTERS = (
     channels.router,
     sessions.router,
     messages.router,
+    attachments.router,
     blacklists.router,
     conversations.router,
     agents.router,

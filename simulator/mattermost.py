@@ -1,7 +1,7 @@
 """Mattermost's REST API under `/api/v4/`, as far as a bot needs it: posts, reading back, who we are, typing.
 
 https://api.mattermost.com; platforms.md §5.4 and §5.5. A repeated `pending_post_id` gets the first post for 30 seconds; the
-rate limit's answer is plain text. Not played: files, teams' and users' administration. A script's `error` is one of `NAMED`
+rate limit's answer is plain text. Not played: bots' files, teams' and users' administration. A script's `error` is one of `NAMED`
 or the server's own id, answered with 400.
 """
 
@@ -19,6 +19,7 @@ from simulator.api_call import Answer, answer_call, json_response, new_call
 from simulator.args import Args, BadArgumentsError, read_args
 from simulator.channel import Channel
 from simulator.faults import Fault, Faults
+from simulator.file_wire import mattermost_info
 from simulator.markdown_text import visible
 from simulator.mattermost_play import posted, tell
 from simulator.mattermost_wire import post_object
@@ -74,6 +75,7 @@ class MattermostApi:
             "channel_posts": self._posts,
             "channels": self._channels,
             "typing": self._typing,
+            "file_info": self._file_info,
         }
         act = acts[name]
 
@@ -217,6 +219,14 @@ class MattermostApi:
     def _typing(self, channel: Channel, args: Args, path: dict[str, str]) -> Answer:
         self._chat(channel, args.text("channel_id"))
         return Answer({"status": "OK"})
+
+    def _file_info(self, channel: Channel, args: Args, path: dict[str, str]) -> Answer:
+        for messages in channel.messages.values():
+            for message in messages.values():
+                for file in message.files:
+                    if file.id == path["file"] and not message.deleted:
+                        return Answer(mattermost_info(message, file))
+        raise ServerError(404, "app.file_info.get.app_error")
 
     def _chat(self, channel: Channel, reference: str | None) -> Chat:
         chat = channel.reached_chat(reference or "")

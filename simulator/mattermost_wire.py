@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simulator.channel import Channel
+from simulator.file_wire import mattermost_info
 from simulator.records import Json, Message
 
 
@@ -32,6 +33,6 @@ def post_object(channel: Channel, message: Message) -> Json:
         "type": "",
         "props": props,
         "pending_post_id": "",
-        "file_ids": [],
-        "metadata": {},
+        "file_ids": [file.id for file in message.files],
+        "metadata": {"files": [mattermost_info(message, file) for file in message.files]} if message.files else {},
     }

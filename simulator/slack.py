@@ -1,6 +1,6 @@
 """Slack's Web API: `/api/{method}` and `/slack/api/{method}`; refusals come with HTTP 200 and `ok: false`.
 
-https://docs.slack.dev/reference/methods; platforms.md §4.5 and §4.6. Not played: files, streams, ephemeral posts, views.
+https://docs.slack.dev/reference/methods; platforms.md §4.5 and §4.6. Not played: bots' files, streams, ephemeral posts, views.
 A script's `error` is Slack's own code, or one of the names in `_NAMED`.
 """
 
@@ -18,6 +18,8 @@ from simulator.api_call import Answer, answer_call, json_response, new_call
 from simulator.args import Args, BadArgumentsError, read_args
 from simulator.channel import Channel
 from simulator.faults import Fault, Faults
+from simulator.file_wire import slack_file
+from simulator.files import find_file
 from simulator.limits import FloodControl
 from simulator.records import Chat, Delivery, Json, Message
 from simulator.slack_socket import open_address
@@ -50,6 +52,7 @@ class SlackApi:
             "users.info": self._user,
             "reactions.add": self._react,
             "assistant.threads.setStatus": self._status,
+            "files.info": self._file,
         }
 
     async def endpoint(self, request: Request) -> Response:
@@ -112,6 +115,12 @@ class SlackApi:
                 "is_enterprise_install": False,
             }
         )
+
+    def _file(self, channel: Channel, args: Args) -> Answer:
+        file = find_file(channel, args.text("file") or "")
+        if file is None:
+            raise SlackError("file_not_found")
+        return _ok({"file": slack_file(channel, file), "comments": []})
 
     def _post_message(self, channel: Channel, args: Args) -> Answer:
         chat = self._chat(channel, args)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -71,10 +72,10 @@ async def server() -> AsyncGenerator[FakeServer]:
 
 @pytest.fixture
 async def app(
-    database_urls: DatabaseUrls, redis_url: str, redis: object, server: FakeServer
+    database_urls: DatabaseUrls, redis_url: str, redis: object, server: FakeServer, tmp_path: Path
 ) -> AsyncGenerator[FastAPI]:
     outside = dict.fromkeys(platform_names(), server.origin)
-    application = build_app(database_urls.app, redis_url, platform_api_base=outside)
+    application = build_app(database_urls.app, redis_url, platform_api_base=outside, files_dir=tmp_path)
     yield application
     await application.state.services.close()
 
