@@ -24,7 +24,7 @@ def telegram_content(message: Message) -> Json:
     ids: Json = {"file_id": file.id, "file_unique_id": file.id[-12:], "file_size": file.size}
     named: Json = ids | {"file_name": file.name, "mime_type": file.mime_type}
     kinds: dict[str, Json] = {
-        "image": {"photo": [ids | {"file_id": f"{file.id}-small", "width": 90, "height": 90}, ids | _size(file)]},
+        "image": {"photo": [ids | {"file_id": f"{file.id}-small", "file_size": file.size // 10, "width": 90, "height": 90}, ids | _size(file)]},
         "voice": {"voice": ids | {"mime_type": file.mime_type, "duration": 2}},
         "audio": {"audio": named | {"duration": 2}},
         "video": {"video": named | {"width": 640, "height": 360, "duration": 2}},

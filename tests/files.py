@@ -42,11 +42,12 @@ def webp(width: int = 2, height: int = 3) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
 
 
-def ogg(seconds: float = 1.5) -> bytes:
-    """A voice message's pages without its sound: Opus, with 312 samples skipped."""
+def ogg(seconds: float = 1.5, says: str = "") -> bytes:
+    """A voice message's pages without its sound: Opus, with 312 samples skipped. `says`: what the simulator transcribes."""
     head = b"OpusHead\x01\x01" + struct.pack("<HIhB", 312, 16_000, 0, 0)
     first = b"OggS\x00\x02" + struct.pack("<qIIIB", 0, 1, 0, 0, 1) + bytes([len(head)]) + head
-    return first + b"OggS\x00\x04" + struct.pack("<qIIIB", int(seconds * 48_000) + 312, 1, 1, 0, 1) + b"\x01s"
+    comment = f"TRANSCRIPT={says}\0".encode() if says else b""
+    return first + comment + b"OggS\x00\x04" + struct.pack("<qIIIB", int(seconds * 48_000) + 312, 1, 1, 0, 1) + b"\x01s"
 
 
 def wav(seconds: int = 2) -> bytes:

@@ -18,6 +18,7 @@ class FakeClamd:
     address: str = ""
     answer: bytes | None = None
     seen: list[bytes] = field(default_factory=list[bytes])
+    came: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -26,6 +27,7 @@ class FakeClamd:
             while size := int.from_bytes(await reader.readexactly(4), "big"):
                 content += await reader.readexactly(size)
             self.seen.append(bytes(content))
+            self.came.set()
             verdict = b"stream: Eicar-Test-Signature FOUND\0" if EICAR in content else b"stream: OK\0"
             writer.write(verdict if self.answer is None else self.answer)
             await writer.drain()
