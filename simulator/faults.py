@@ -25,7 +25,8 @@ FaultKind = Literal[
     "hold",  # waits for the release, then as usual
     "accept_then_hold",  # stored; the answer waits for the release
     "error",  # the permanent refusal named by `error`
-    "truncate",  # the model only: the stream ends in the middle
+    "truncate",  # the model and files only: the stream ends in the middle
+    "oversized",  # files only: longer than said
 ]
 BEFORE: frozenset[str] = frozenset({"rate_limited", "server_error", "error"})
 """Kinds that refuse instead of doing."""

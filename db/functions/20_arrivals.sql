@@ -1,7 +1,16 @@
 -- An inbound message gets its session, its numbers and its twin in the AI conversation, and the outbox learns of it.
 -- m: {session_key, sender_id, sender_name, agent_id, platform, user_metadata, message_type, content, sanitized,
 --   occurred_at, order_key, platform_message_id, reply_to, metadata, attachments, inbound_event_id, trace_id, deferred_until}.
+-- attachments: [{kind, type, remote_ref, mime_type, filename, size}]; each becomes a row that waits for its fetch.
 -- Deferred and blocked ones get no numbers and no twin. Returns the session. Idempotent through its caller's dedup key.
+
+-- Whether a message's turn is to wait for its files: it has no words of its own, only a label in brackets (domain/files.py).
+
+CREATE OR REPLACE FUNCTION flow.waits_for_files(m chat_messages) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN m.content ~ '^\[[^\n]*\]$'
+    AND EXISTS (SELECT 1 FROM chat_message_attachments f WHERE f.message_id = m.id AND f.state = 'waiting');
+END $$;
 
 CREATE OR REPLACE FUNCTION flow.record_message(account uuid, channel uuid, m jsonb, sender_blocked boolean)
 RETURNS uuid LANGUAGE plpgsql AS $$
@@ -68,12 +77,24 @@ BEGIN
     m ->> 'platform_message_id', m -> 'reply_to', m -> 'metadata', m -> 'attachments', twin.id,
     (m ->> 'inbound_event_id')::uuid, m ->> 'trace_id', now())
   RETURNING * INTO message;
+  IF jsonb_array_length(m -> 'attachments') > 0 THEN
+    INSERT INTO chat_message_attachments (id, account_id, message_id, position, attachment_type, mime_type, filename,
+      platform_file_id, file_size, state, reason, settled_at)
+    SELECT gen_random_uuid(), account, message.id, f.position - 1, COALESCE(f.file ->> 'type', 'document'),
+      COALESCE(f.file ->> 'mime_type', 'application/octet-stream'), f.file ->> 'filename', f.file ->> 'remote_ref',
+      (f.file ->> 'size')::bigint, CASE WHEN is_blocked THEN 'refused' ELSE 'waiting' END,
+      CASE WHEN is_blocked THEN 'the sender is blocked' END, CASE WHEN is_blocked THEN now() END
+    FROM jsonb_array_elements(m -> 'attachments') WITH ORDINALITY AS f(file, position);
+  END IF;
   INSERT INTO outbox (account_id, aggregate, aggregate_version, kind, name, streams, data, trace_id)
   SELECT account, 'session:' || session.id, session.version, r.kind, r.name, r.streams, r.data, m ->> 'trace_id'
   FROM (VALUES
     (1, 'signal', 'message_received', '{}'::text[], CASE WHEN twin.id IS NOT NULL THEN jsonb_build_object(
       'session_id', session.id, 'channel_id', channel, 'platform', m ->> 'platform', 'arrival_no', message.arrival_no,
-      'order_key', message.order_key, 'message_id', message.id) END),
+      'order_key', message.order_key, 'message_id', message.id, 'files', flow.waits_for_files(message)) END),
+    (1, 'signal', 'media_wanted', '{}', CASE WHEN NOT is_blocked AND jsonb_array_length(m -> 'attachments') > 0
+      THEN jsonb_build_object('session_id', session.id, 'channel_id', channel, 'platform', m ->> 'platform',
+        'message_id', message.id) END),
     (2, 'event', 'MessageCreated', ARRAY['ai_conversation_' || opened.conversation_id], CASE WHEN twin.id IS NOT NULL
       THEN flow.event('message_created', jsonb_build_object('conversation_id', opened.conversation_id, 'message',
         flow.conversation_message_view(twin))) END),
