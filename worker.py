@@ -138,9 +138,8 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
         api_key=settings.agent_api_key.get_secret_value() if settings.agent_api_key else None,
     )
     replies = Replies(db, platforms, dispatcher)
-    failpoints, claims = Failpoints(settings.failpoint), Claims(settings.claim_s)
+    failpoints, claims, limiter = Failpoints(settings.failpoint), Claims(settings.claim_s), SendLimiter(redis)
     files = file_store(settings.files_folder(), settings.bucket())
-    limiter = SendLimiter(redis)
     delivery = DeliveryActivities(db, channels, limiter, dispatcher, failpoints, claims, files)
     approvals = ApprovalActivities(db, dispatcher)
     return Desk(
