@@ -31,6 +31,7 @@ from api import (
     realtime,
     sessions,
     traces,
+    uploads,
     webhooks,
 )
 from api.body_limit import BodyLimit
@@ -47,6 +48,7 @@ ROUTERS = (
     sessions.router,
     messages.router,
     attachments.router,
+    uploads.router,
     blacklists.router,
     conversations.router,
     agents.router,

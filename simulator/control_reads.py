@@ -6,6 +6,7 @@ nobody has to sleep and look again. Channels are named by `channel` (name) or `p
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -17,6 +18,7 @@ from simulator.api_call import json_response
 from simulator.batch import Batches
 from simulator.control import WrongBodyError, describe, describe_fault
 from simulator.faults import Faults
+from simulator.files import find_file
 from simulator.log import Log, Numbered
 from simulator.records import Attempt, Call, Person, Received
 from simulator.state import World
@@ -61,12 +63,16 @@ class Reads:
         return json_response(screen | {"version": self._world.changes.version})
 
     async def file(self, request: Request) -> Response:
-        """GET /_sim/files/{id}: the bytes of a file that a bot sent."""
-        found = self._world.files.get(request.path_params["file"])
-        if found is None:
-            raise WrongBodyError("no such file", 404)
+        """GET /_sim/files/{id}: the bytes of a file that a bot sent, or how a person's begins."""
+        wanted = request.path_params["file"]
+        sent = self._world.files.get(wanted)
+        own = next((file for one in self._world.channels.values() if (file := find_file(one, wanted))), None)
         headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
-        return Response(found.content, headers=headers, media_type=found.mime or "application/octet-stream")
+        if sent is not None:
+            return Response(sent.content, headers=headers, media_type=sent.mime or "application/octet-stream")
+        if own is None:
+            raise WrongBodyError("no such file", 404)
+        return Response(base64.b64decode(own.head), headers=headers, media_type=own.mime_type)
 
     async def received(self, request: Request) -> Response:
         """GET /_sim/received (also /_sim/wait)[?channel&chat&as&kind&thread&contains&after&timeout_s].

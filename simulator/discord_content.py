@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final, cast
 
 from simulator.args import Args
+from simulator.bot_files import Files
 from simulator.choices import choice
-from simulator.files import Files
 from simulator.records import Json, Message
 
 _ROWS_MAX, _BUTTONS_MAX, _OPTIONS_MAX = 5, 5, 25

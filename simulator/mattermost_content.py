@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final, cast
 
+from simulator.bot_files import Files, GivenFile
 from simulator.choices import choice
-from simulator.files import Files, GivenFile
 from simulator.records import Json, Message
 
 _FILE_MAX: Final = 100 << 20

@@ -95,9 +95,9 @@ def _message(channel: Channel, person: Person, message: Message) -> Json:
         "from": channel.bot.title if message.from_bot else message.author,
         "mine": not message.from_bot and message.author == person.name,
         "bot": message.from_bot,
-        "kind": message.kind,
+        "kind": message.files[0].kind if message.files else message.kind,
         "text": message.text,
-        "file": message.file,
+        "file": _own_file(message) if message.files else message.file,
         "location": message.location,
         "source": message.source,
         "at": message.at,
@@ -110,3 +110,10 @@ def _message(channel: Channel, person: Person, message: Message) -> Json:
         "blocks": message.blocks,
         "reactions": [*message.reactions, *message.felt],
     }
+
+
+def _own_file(message: Message) -> Json:
+    """Return a person's file as a bot's is shown."""
+    file = message.files[0]
+    shown: Json = {"id": file.id, "name": file.name, "mime": file.mime_type, "size": file.size}
+    return shown | {"url": f"/_sim/files/{file.id}"}

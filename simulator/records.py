@@ -95,6 +95,21 @@ class Chat:
 
 
 @dataclass(slots=True)
+class File:
+    """A file in a message. `kind`: image, voice, audio, video, document or sticker. `head`: base64 of how it begins; it is
+    filled up to `size` with zeros, so that a large one takes no memory.
+    """
+
+    id: str
+    kind: str
+    name: str
+    mime_type: str
+    size: int
+    head: str
+    origin: str
+
+
+@dataclass(slots=True)
 class Message:
     """One message as the platform stores it. `text` is what is seen, `source` what was sent."""
 
@@ -117,6 +132,7 @@ class Message:
     reactions: list[str] = field(default_factory=list[str])
     """The bot's; `felt` are people's."""
     felt: list[str] = field(default_factory=list[str])
+    files: list[File] = field(default_factory=list[File])
     kind: str = "text"
     """text, image, audio, video, document, sticker, location."""
     file: Json | None = None

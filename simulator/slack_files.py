@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from simulator.args import Args
-from simulator.files import Files, GivenFile
+from simulator.bot_files import Files, GivenFile
 from simulator.records import Json
 from simulator.slack_text import SlackError
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from simulator.bot_files import Files
 from simulator.channel import Bot, Channel
-from simulator.files import Files
 from simulator.journal import Journal
 from simulator.log import Changes, Log
 from simulator.records import (

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from simulator.args import Args
+from simulator.bot_files import Files
 from simulator.choices import choice
-from simulator.files import Files
 from simulator.records import Json
 from simulator.telegram_rules import RefusedError, read_text
 
@@ -104,3 +104,9 @@ def _button(button: Json) -> Json:
     if url is not None and not str(url).startswith(("http://", "https://", "tg://")):
         raise RefusedError(400, "Bad Request: BUTTON_URL_INVALID")
     return choice(button["text"], data, url)
+
+
+def read_reactions(args: Args) -> list[str]:
+    """Return the emoji of a reaction."""
+    given = [cast("Json", one) if isinstance(one, dict) else {"emoji": one} for one in args.items("reaction") or []]
+    return [str(one.get("emoji")) for one in given]

@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 from simulator.channel import Channel
+from simulator.file_wire import telegram_content
 from simulator.records import Chat, Json, Message, Person
 from simulator.telegram_html import utf16_length
 
@@ -70,7 +71,7 @@ def message_object(channel: Channel, message: Message, *, with_reply: bool = Tru
         "from": author,
         "chat": chat_object(chat),
         "date": int(message.at),
-    } | _said(message)
+    } | (_said(message) if message.file or message.location else telegram_content(message))
     if message.edited_at is not None:
         found["edit_date"] = int(message.edited_at)
     if message.thread is not None:

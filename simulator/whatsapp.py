@@ -17,7 +17,8 @@ from simulator.api_call import Answer, answer_call, json_response, new_call
 from simulator.args import Args, BadArgumentsError, read_args
 from simulator.channel import Channel
 from simulator.faults import Fault, Faults
-from simulator.records import Chat, Json, Message
+from simulator.files import address, find_file
+from simulator.records import Chat, File, Json, Message
 from simulator.state import World
 from simulator.webhooks import Courier
 from simulator.whatsapp_content import GraphError, read_content, read_media
@@ -80,6 +81,9 @@ class WhatsAppApi:
 
         def act() -> Answer:
             try:
+                file = find_file(channel, request.path_params["object"]) if method == "number" else None
+                if file is not None:
+                    return _media(channel, file)
                 if not known:
                     text = f"Unsupported request. Object with ID '{request.path_params['object']}' does not exist"
                     raise GraphError(100, text, sub=33)
@@ -201,6 +205,12 @@ class WhatsAppApi:
         statuses = ("failed",) if failure is not None else channel.options.receipts
         for status in statuses:
             self._courier.send(receipt(channel, message, status, failure))
+
+
+def _media(channel: Channel, file: File) -> Answer:
+    """Return where a file is; the real address is good for five minutes."""
+    named: Json = {"messaging_product": "whatsapp", "id": file.id, "mime_type": file.mime_type, "file_size": file.size}
+    return Answer(named | {"url": address(channel, file)})
 
 
 def _response(answer: Answer) -> Response:

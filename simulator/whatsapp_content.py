@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from simulator.args import Args
+from simulator.bot_files import Files, GivenFile
 from simulator.choices import choice
-from simulator.files import Files, GivenFile
 from simulator.records import Json
 from simulator.telegram_html import utf16_length
 
