@@ -16,9 +16,9 @@ import httpx2
 import pytest
 
 import simulator
+from simulator.browser import Page, Window, browser, found
 from simulator.client import SimulatorClient
-from stack.browser import Page, Window, browser, found
-from stack.pictures import TALKS, listened, picture
+from simulator.pictures import TALKS, listened, picture
 from tests.simulator.support import Bot, Hook, new_bot
 
 FILES = sorted((Path(simulator.__file__).parent / "page").iterdir())
