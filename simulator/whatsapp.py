@@ -22,7 +22,7 @@ from simulator.records import Chat, Json, Message
 from simulator.state import World
 from simulator.telegram_html import utf16_length
 from simulator.webhooks import Courier
-from simulator.whatsapp_play import reached, receipt
+from simulator.whatsapp_play import appsecret_proof, reached, receipt
 
 _TEXT_MAX: Final = 4096
 _NONCE_MAX: Final = 512
@@ -105,6 +105,9 @@ class WhatsAppApi:
         return status == 200 and body == challenge.encode()
 
     def _number(self, channel: Channel, args: Args, verified: bool) -> Answer:
+        proof = args.text("appsecret_proof")
+        if proof is not None and proof != appsecret_proof(channel.credentials):
+            raise GraphError(100, "Invalid appsecret_proof provided in the API argument", status=400)
         if args.has("webhook_configuration"):
             if not verified:
                 raise GraphError(2200, "Callback verification failed with the following errors: HTTP Status Code")
