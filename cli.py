@@ -66,9 +66,28 @@ def worker() -> int:
 
 
 @app.command
-def simulator(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
-    """Play the platforms and a model on a local port; options are the simulator's own (--help)."""
-    os.execv(sys.executable, [sys.executable, "-m", "simulator", *arguments])  # noqa: S606 - itself, with its options
+def simulate(
+    *bots: Annotated[str, Parameter(help="Platforms; one bot of each if none is named.")],
+    host: Annotated[str, Parameter(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="Port to listen on; a free one if not given.")] = 0,
+    webhook: Annotated[
+        list[str] | None, Parameter(help="Where a bot is told, platform=address; may be repeated.")
+    ] = None,
+    json: Annotated[
+        str | None, Parameter(help="File for addresses and credentials; - prints them.", allow_leading_hyphen=True)
+    ] = None,
+    seed: Annotated[str, Parameter(help="What the made-up credentials are made of.")] = "simulated",
+    state_file: Annotated[str | None, Parameter(help="Remember bots, people and messages here.")] = None,
+) -> int:
+    """Play the platforms and a model, alone: for your own tests, or to try a bot by hand. docs/simulator.md has more."""
+    from simulator.__main__ import main as play
+
+    options = ["--host", host, "--port", str(port), "--seed", seed, "--bots"]
+    options += [one for name in bots for one in ("--bot", name)]
+    options += [one for pair in webhook or () for one in ("--webhook", pair)]
+    options += ["--json", json] if json else []
+    options += ["--state-file", state_file] if state_file else []
+    return play(options)
 
 
 @app.command

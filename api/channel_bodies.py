@@ -164,6 +164,12 @@ class CheckView(View):
     identity: dict[str, str]
     problems: list[str]
 
+    def words(self) -> str:
+        """Return all of it as a sentence: what works may still lack something."""
+        wrong = "; ".join(self.problems)
+        fine = "The platform accepts the credentials"
+        return wrong if wrong and not self.ok else f"{fine}, but: {wrong}" if wrong else fine
+
 
 def platform_view(name: str, can: Capabilities) -> PlatformView:
     """Shape what a platform can do for who wants to connect it."""

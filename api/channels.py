@@ -226,9 +226,8 @@ async def disconnect(channel_id: UUID, desk: Desk, caller: Manager) -> dict[str,
 async def test(channel_id: UUID, desk: Desk, caller: Manager) -> dict[str, Any]:
     """Says in words what is wrong, if anything is; changes nothing."""
     result = await _check(desk, caller, channel_id, register=False)
-    words = "The platform accepts the credentials" if result.ok else "; ".join(result.problems)
     details = CheckView(ok=result.ok, identity=dict(result.identity), problems=list(result.problems))
-    return done(words, message=words, details=details)
+    return done(details.words(), message=details.words(), details=details)
 
 
 @router.post(

@@ -1,6 +1,6 @@
-"""The outside world over real sockets: two chat platforms and an OpenAI-compatible model, with scripted faults.
+"""The outside world over real sockets: five chat platforms and an OpenAI-compatible model, with scripted faults.
 
 It is an independent oracle: it knows the platforms from their documentation and shares no code with the product, so that a
-misreading on one side shows. Used by the demo, the tests, the benches and users' own CI; see docs in `control.py` for the
-control API. Not a load balancer, not a proxy: nothing is passed on to a real platform.
+misreading on one side shows. Used by the demo, the tests, the benches and users' own CI; docs/simulator.md has the control
+API. Not a load balancer, not a proxy: nothing is passed on to a real platform.
 """

@@ -130,7 +130,11 @@ class DiscordApi:
         return Answer(bot_user(channel))
 
     def _application(self, channel: Channel, args: Args, path: dict[str, str]) -> Answer:
-        found: Json = {"id": channel.bot.app_id, "name": channel.bot.title, "flags": _READS_CONTENT}
+        found: Json = {
+            "id": channel.bot.app_id,
+            "name": channel.bot.title,
+            "flags": _READS_CONTENT * channel.options.message_content,
+        }
         key = public_key(channel.credentials.bot_token)
         return Answer(found | {"verify_key": key, "interactions_endpoint_url": channel.webhook.url})
 

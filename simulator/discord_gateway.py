@@ -79,15 +79,19 @@ class DiscordGateway:
                 return session, _MESSAGE_CONTENT
             if frame.get("op") == 2:
                 shard = _shard(data)
-                if await self._refused(socket, channel, shard):
+                intents = int(str(data.get("intents") or 0))
+                if await self._refused(socket, channel, shard, intents):
                     return None
-                return await self._identified(socket, channel, shard), int(str(data.get("intents") or 0))
+                return await self._identified(socket, channel, shard), intents
             await socket.close(4003)
             return None
 
-    async def _refused(self, socket: WebSocket, channel: Channel, shard: tuple[int, int]) -> bool:
-        """Close or refuse a session that may not begin: of a wrong shard, of too few, or too soon after another."""
+    async def _refused(self, socket: WebSocket, channel: Channel, shard: tuple[int, int], intents: int) -> bool:
+        """Close or refuse a session that may not begin: asking too much, of a wrong shard, of too few, or too soon after another."""
         options, key = channel.options, (channel.name, shard[0] % channel.options.max_concurrency)
+        if intents & _MESSAGE_CONTENT and not options.message_content:
+            await socket.close(4014)
+            return True
         if not 0 <= shard[0] < shard[1]:
             await socket.close(4010)
             return True

@@ -49,15 +49,28 @@ class Live:
         self._faults = faults
 
     async def stream(self, request: Request) -> Response:
-        """GET /_sim/live?channel|platform&as."""
+        """GET /_sim/live?channel|platform&as; without a bot only `world`, with the bots that there are."""
         query = request.query_params
+        if not query.keys() & {"channel", "platform"}:
+            return _answer(self._bots())
         channel = self._world.find_channel(query.get("channel"), None, query.get("platform"))
         told = len(channel.stream.events)
         calls, attempts = self._world.calls.last - _AT_FIRST, self._world.attempts.last - _AT_FIRST
         reader = _Reader(channel, query.get("as", ""), max(0, calls), max(0, attempts), told)
-        return StreamingResponse(
-            self._events(reader), headers={"Cache-Control": "no-store"}, media_type="text/event-stream"
-        )
+        return _answer(self._events(reader))
+
+    async def _bots(self) -> AsyncIterator[bytes]:
+        """Tell which bots there are, while none is looked at."""
+        changes, sent = self._world.changes, b""
+        while not changes.closed:
+            version = changes.version
+            told = _event("world", {"channels": [describe(channel) for channel in self._world.channels.values()]})
+            if told != sent:
+                sent = told
+                yield told
+            if not await changes.until(_later(self._world, version), _STILL_HERE_S):
+                yield b": still here\n\n"
+            await asyncio.sleep(_TOGETHER_S)
 
     async def _events(self, reader: _Reader) -> AsyncIterator[bytes]:
         yield _event("begin", {})
@@ -130,6 +143,10 @@ def _told(attempt: Attempt) -> Json:
 
 def _ms(begun: float, ended: float) -> int:
     return round((ended - begun) * 1000)
+
+
+def _answer(events: AsyncIterator[bytes]) -> Response:
+    return StreamingResponse(events, headers={"Cache-Control": "no-store"}, media_type="text/event-stream")
 
 
 def _event(name: str, value: object) -> bytes:

@@ -110,7 +110,9 @@ class MattermostApi:
 
     def _me(self, channel: Channel, args: Args, path: dict[str, str]) -> Answer:
         bot = channel.bot
-        return Answer({"id": bot.user_id, "username": bot.username, "is_bot": True, "roles": "system_user"})
+        return Answer(
+            {"id": bot.user_id, "username": bot.username, "is_bot": channel.options.is_bot, "roles": "system_user"}
+        )
 
     def _teams(self, channel: Channel, args: Args, path: dict[str, str]) -> Answer:
         return Answer([{"id": channel.bot.team_id, "name": "simulated"}])

@@ -42,6 +42,12 @@ class Options(BaseModel):
     """Discord: into how many rate limit keys new sessions fall."""
     identify_every_s: float = 0.0
     """Discord: the pause between two new sessions of a key (5 there); a faster one is refused. 0: no limit."""
+    scopes: str | None = None
+    """Slack: what the app may do, separated by commas, as it is told to who asks; None: nothing is told."""
+    message_content: bool = True
+    """Discord: whether the bot may read messages; else a connection that asks for it is closed (4014)."""
+    is_bot: bool = True
+    """Mattermost: whether the token is a bot's, not a person's."""
     receipts: tuple[Literal["sent", "delivered", "read"], ...] = ("sent", "delivered")
     """WhatsApp: the receipts that follow an accepted send."""
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from simulator.api_call import json_response
+from simulator.bots import Bot
 from simulator.client import SimulatorClient
 from simulator.control import REFUSALS, Control, on_error
 from simulator.control_reads import Reads
@@ -52,17 +53,19 @@ _PAGE_RULES: Final = {
 """What bots write is shown on a page that may change the simulated world: nothing but our own files runs there."""
 
 
-def create_app(state_file: Path | None = None) -> Starlette:
-    """Return the application; its world begins with its lifespan, on the server's loop."""
+def create_app(state_file: Path | None = None, bots: Sequence[Bot] = ()) -> Starlette:
+    """Return the application; its world begins with its lifespan, on the server's loop. `bots`: who is there from the start."""
     app = Starlette(
-        lifespan=lambda app: _lifespan(app, state_file), exception_handlers=dict.fromkeys(REFUSALS, on_error)
+        lifespan=lambda app: _lifespan(app, state_file, bots), exception_handlers=dict.fromkeys(REFUSALS, on_error)
     )
     return app
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(app: Starlette, state_file: Path | None) -> AsyncGenerator[None]:
+async def _lifespan(app: Starlette, state_file: Path | None, bots: Sequence[Bot]) -> AsyncGenerator[None]:
     world = World(state_file)
+    for bot in bots:
+        bot.enter(world)
     faults = Faults(world.changes)
     telegram = TelegramApi(world, faults)
     courier = Courier(world, telegram.obey)

@@ -117,7 +117,7 @@ class SlackApi:
 
     def _auth_test(self, channel: Channel, args: Args) -> Answer:
         bot = channel.bot
-        return ok(
+        answer = ok(
             {
                 "url": "https://simulated.slack.com/",
                 "team": "simulated",
@@ -128,6 +128,9 @@ class SlackApi:
                 "is_enterprise_install": False,
             }
         )
+        if channel.options.scopes is not None:
+            answer.headers["X-OAuth-Scopes"] = channel.options.scopes
+        return answer
 
     def _post_message(self, channel: Channel, args: Args) -> Answer:
         chat = self._chat(channel, args)

@@ -22,7 +22,7 @@ from simulator.records import Chat, File, Json, Message
 from simulator.state import World
 from simulator.webhooks import Courier
 from simulator.whatsapp_content import GraphError, read_content, read_media
-from simulator.whatsapp_play import reached, receipt
+from simulator.whatsapp_play import appsecret_proof, reached, receipt
 
 _NONCE_MAX: Final = 512
 _WINDOW_S: Final = 24 * 3600.0
@@ -109,6 +109,9 @@ class WhatsAppApi:
         return status == 200 and body == challenge.encode()
 
     def _number(self, channel: Channel, args: Args, verified: bool) -> Answer:
+        proof = args.text("appsecret_proof")
+        if proof is not None and proof != appsecret_proof(channel.credentials):
+            raise GraphError(100, "Invalid appsecret_proof provided in the API argument", status=400)
         if args.has("webhook_configuration"):
             if not verified:
                 raise GraphError(2200, "Callback verification failed with the following errors: HTTP Status Code")

@@ -35,6 +35,11 @@ def signature(secret: str, body: bytes) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
+def appsecret_proof(given: Credentials) -> str:
+    """Return what proves that a caller knows the app's secret (Graph API, *Secure requests*)."""
+    return hmac.new(given.app_secret.encode(), given.bot_token.encode(), hashlib.sha256).hexdigest()
+
+
 class WhatsAppPlay(Play):
     """How WhatsApp acts."""
 

@@ -48,7 +48,12 @@ def ask_person(credential: Json) -> str:
     """Ask at the terminal; what is typed of a secret is not shown. Raises StartError where nobody can be asked."""
     if not sys.stdin.isatty():
         raise StartError(f"missing: --set {credential['name']}=…  ({credential['where']})")
-    return Prompt.ask(f"{credential['label']}\n  [dim]{credential['where']}[/]\n ", password=bool(credential["secret"]))
+    return Prompt.ask(question(credential), password=bool(credential["secret"]))
+
+
+def question(credential: Json) -> str:
+    """Return how a credential is asked for: its name, and where it is found."""
+    return f"{credential['label']}\n  [dim]{credential['where']}[/]\n "
 
 
 async def add(state: StackState, wish: Wish, ask: Ask) -> Json:
@@ -106,11 +111,11 @@ async def _told(api: ApiClient, method: str, path: str, body: object = None) -> 
         raise StartError(refused.reason) from refused
 
 
-def run(state: StackState, wish: Wish, *, as_json: bool) -> int:
+def run(state: StackState, wish: Wish, *, as_json: bool, console: Console | None = None, ask: Ask = ask_person) -> int:
     """Add it and print what to do next. Returns the command's status."""
-    console = Console(highlight=False)
+    console = console or Console(highlight=False)
     try:
-        done = asyncio.run(add(state, wish, ask_person))
+        done = asyncio.run(add(state, wish, ask))
     except (StartError, httpx2.HTTPError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

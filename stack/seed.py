@@ -8,13 +8,13 @@ is used, so that Postgres and the others start meanwhile.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
+from simulator.made_up import CREDENTIALS, credentials
 from stack.keys import StackKeys
 from stack.paths import VarDir
 from stack.service import StartError
@@ -38,43 +38,8 @@ class _Channel(BaseModel):
     """Only in the answer for one channel, not in the list."""
 
 
-def _telegram(secret: str) -> Mapping[str, str]:
-    return {"bot_token": f"{int(secret[:8], 16)}:{secret}", "webhook_secret": secret[::-1]}
-
-
-def _slack(secret: str) -> Mapping[str, str]:
-    return {"bot_token": f"xoxb-{secret}", "signing_secret": secret[::-1]}
-
-
-def _whatsapp(secret: str) -> Mapping[str, str]:
-    phone_id = f"1{int(secret[:12], 16)}"
-    return {
-        "access_token": f"EAA{secret}",
-        "app_secret": secret[::-1],
-        "phone_number_id": phone_id,
-        "verify_token": secret,
-    }
-
-
-def _mattermost(secret: str) -> Mapping[str, str]:
-    tokens = {"webhook_token": secret[:26], "command_token": secret[6:]}
-    return {"site_url": "https://mattermost.invalid", "bot_token": secret[::-1], **tokens}
-
-
-def _discord(secret: str) -> Mapping[str, str]:
-    from simulator.discord_keys import public_key
-
-    return {"bot_token": secret, "public_key": public_key(secret)}
-
-
-SIMULATED: Final[Mapping[str, Callable[[str], Mapping[str, str]]]] = {
-    "slack": _slack,
-    "telegram": _telegram,
-    "whatsapp": _whatsapp,
-    "mattermost": _mattermost,
-    "discord": _discord,
-}
-"""Platform → the credentials that its simulated bot gets."""
+SIMULATED: Final = CREDENTIALS
+"""The platforms of which the demo has a channel, and how its credentials are made."""
 
 
 async def migrate(state: StackState) -> str:
@@ -122,7 +87,7 @@ async def channels(var: VarDir, state: StackState) -> str:
         calls = _Channels(api, state.simulator_url or "")
         found = {channel.platform: channel for channel in await calls.all() if channel.name.startswith(ACCOUNT)}
         for platform in state.simulated:
-            given = SIMULATED[platform](hashlib.sha256(f"{secret} {platform}".encode()).hexdigest()[:32])
+            given = credentials(platform, secret)
             known = found.get(platform)
             channel = await calls.show(known.id) if known else await calls.create(platform, given)
             await calls.register(channel, given)

@@ -17,3 +17,11 @@ export function follow(channel, person, take) {
   stream.addEventListener("error", () => take.lost());
   return () => stream.close();
 }
+
+/** Hear which bots there are, now and whenever that changes. Returns the stream. */
+export function bots(take, lost) {
+  const stream = new EventSource("/_sim/live");
+  stream.addEventListener("world", (event) => take(JSON.parse(event.data).channels));
+  stream.addEventListener("error", lost);
+  return stream;
+}

@@ -1,6 +1,6 @@
 // Puts the parts together: what comes by the stream is shown, what a person does is told to the simulator.
 
-import { ask, follow } from "./api.js";
+import { ask, bots, follow } from "./api.js";
 import { $ } from "./dom.js";
 import { channel, keep, open, platform, state } from "./state.js";
 import * as chat from "./chat.js";
@@ -95,15 +95,17 @@ compose.listen(send);
 side.listen(go);
 faults.listen(note);
 
-async function first() {
-  const { channels } = await ask("channels");
-  state.world = { ...state.world, channels };
-  if (!channels.length) {
-    draw();
-    setTimeout(first, 2000);
-    return;
-  }
-  await go({ channel: channel()?.name ?? channels[0].name });
+/** Wait for the bots, and look at the one of the address, else at the first. */
+function first() {
+  const stream = bots((channels) => {
+    state.world = { ...state.world, channels };
+    if (!channels.length) {
+      draw();
+      return;
+    }
+    stream.close();
+    go({ channel: channel()?.name ?? channels[0].name });
+  }, take.lost);
 }
 
-first().catch((error) => note(error.message));
+first();

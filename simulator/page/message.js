@@ -87,7 +87,8 @@ function foot(message) {
   const [sign, word] = TICKS[message.tick] ?? [null, null];
   const history = message.history ?? message.edits ?? [];
   const changed = message.edited ? (history.length ? past(history) : el("span", { class: "edited", text: "edited" })) : null;
-  return el("p", { class: "foot" }, changed, el("time", { text: clock.format(message.at * 1000) }),
+  const topic = message.thread && !message.indent && message.thread !== message.id ? el("span", { text: `topic ${message.thread}` }) : null;
+  return el("p", { class: "foot" }, topic, changed, el("time", { text: clock.format(message.at * 1000) }),
     sign ? el("span", { class: `tick ${message.tick}`, role: "img", "aria-label": word, title: word, text: sign }) : null);
 }
 

@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
+from api.channel_bodies import CheckView
 from api.services import Services
 from tests.adapters.support import Drop, FakeServer, Reply
 from tests.api.conftest import Login, Person
@@ -211,6 +212,14 @@ class TestTest:
         assert answer["data"]["details"]["ok"] is False
         assert answer["message"] == "; ".join(answer["data"]["details"]["problems"])
         assert (await person.get(path)).json()["data"]["channel"]["status"] == "connected"
+
+    def test_what_works_may_still_lack_something(self) -> None:
+        def words(ok: bool, *problems: str) -> str:
+            return CheckView(ok=ok, identity={}, problems=list(problems)).words()
+
+        assert words(True) == "The platform accepts the credentials"
+        assert words(True, "a", "b") == "The platform accepts the credentials, but: a; b"
+        assert words(False, "a") == "a"
 
 
 class TestDelete:

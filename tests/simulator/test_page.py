@@ -16,9 +16,10 @@ import httpx2
 import pytest
 
 import simulator
+from simulator.browser import Page, Window, browser, found
 from simulator.client import SimulatorClient
-from stack.browser import Page, Window, browser, found
-from stack.pictures import TALKS, listened, picture
+from simulator.pictures import TALKS, listened, picture
+from simulator.server import running_simulator
 from tests.simulator.support import Bot, Hook, new_bot
 
 FILES = sorted((Path(simulator.__file__).parent / "page").iterdir())
@@ -153,6 +154,13 @@ class TestBrowser:
         reply = (await telegram.hook.wait(2))[1].json["message"]
         assert reply["reply_to_message"]["text"] == "Shall I?"
         await page.until("document.querySelector('.mine .quoted')")
+
+    async def test_the_first_bot_is_seen_when_it_comes(self, page: Page) -> None:
+        async with running_simulator() as alone:
+            await page.open(alone.origin)
+            await page.until("document.querySelector('#messages').textContent.includes('No bot')")
+            await alone.register("telegram", "late", None, {"bot_token": "1:a", "webhook_secret": "x"})
+            await page.until("document.getElementById('title').textContent === 'late'")
 
     async def test_faults_are_set_and_what_they_hit_is_listed(self, page: Page, telegram: Bot) -> None:
         chat = await telegram.chat_with("alice")

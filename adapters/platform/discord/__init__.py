@@ -143,10 +143,11 @@ class Discord:
             return CheckResult(ok=False, identity=identity, problems=(wrong,))
         problems: list[str] = []
         flags = app.get("flags")
-        if channel.configuration.get("transport") == "socket" and not (
-            isinstance(flags, int) and flags & _READS_CONTENT
-        ):
-            problems.append("The bot cannot read messages in servers; turn on Bot, Message content intent")
+        if not (isinstance(flags, int) and flags & _READS_CONTENT):
+            # The gateway is always listened to, and refuses a bot that asks for what it may not have (4014).
+            problems.append(
+                "The bot may not read messages; turn on Bot, Message content intent in the developer portal"
+            )
         if webhook_url is not None:
             problems += await self._register(channel, identity["application_id"], webhook_url)
         return CheckResult(ok=True, identity=identity, problems=tuple(problems))
@@ -218,7 +219,7 @@ def _object(value: object) -> dict[str, object]:
 def _words(result: object) -> str:
     if isinstance(result, Refused):
         return f"{result.message} ({result.code})"
-    return result.reason if isinstance(result, Unknown) else ""
+    return f"{result.reason}; try again in a few minutes" if isinstance(result, Unknown) else ""
 
 
 def _media_error(result: SendResult) -> InvalidInputError | UnavailableError:

@@ -216,10 +216,6 @@ class Mattermost:
         if not isinstance(me.get("id"), str):
             return CheckResult(ok=False, problems=("There is no Mattermost server at this address; correct it",))
         identity = {name: str(me[name]) for name in ("id", "username") if me.get(name)}
-        tokens = [channel.credentials.get(name) for name in ("webhook_token", "command_token")]
-        if not any(tokens) and channel.configuration.get("transport") != "socket":
-            problem = "Neither an outgoing webhook's token nor a command's is given; without one nothing can come in"
-            return CheckResult(ok=False, identity=identity, problems=(problem,))
         problems: list[str] = []
         if me.get("is_bot") is not True:
             problems.append("The token belongs to a person, not to a bot; make a bot account")
@@ -254,7 +250,7 @@ def _created_ms(post: Mapping[str, object]) -> int:
 def _words(result: SendResult) -> str:
     if isinstance(result, Refused):
         return f"{result.message} ({result.code})"
-    return result.reason if isinstance(result, Unknown) else ""
+    return f"{result.reason}; try again in a few minutes" if isinstance(result, Unknown) else ""
 
 
 def _cannot_tell(result: SendResult) -> CannotTell:

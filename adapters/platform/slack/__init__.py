@@ -191,7 +191,8 @@ class Slack:
         outcome = await self._call(channel, "auth.test", {})
         answer = result_of(outcome)
         if not isinstance(answer, dict):
-            words = f"{answer.message} ({answer.code})" if isinstance(answer, Refused) else _reason(answer)
+            unclear = f"{_reason(answer)}; try again in a few minutes"
+            words = f"{answer.message} ({answer.code})" if isinstance(answer, Refused) else unclear
             return CheckResult(ok=False, problems=(words,))
         identity = {name: str(answer[name]) for name in ("user_id", "bot_id", "team_id", "team") if answer.get(name)}
         problems = missing_scopes(outcome)

@@ -234,4 +234,4 @@ def _result(outcome: Outcome) -> dict[str, object]:
 def _words(result: SendResult) -> str:
     if isinstance(result, Refused):
         return f"{result.message} ({result.code})"
-    return result.reason if isinstance(result, Unknown) else ""
+    return f"{result.reason}; try again in a few minutes" if isinstance(result, Unknown) else ""

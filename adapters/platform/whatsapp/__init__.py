@@ -47,6 +47,11 @@ from domain.outbound import FilePart
 
 _VERSION: Final = "v23.0"
 _FILE_HOSTS: Final = (".fbsbx.com", ".fbcdn.net", ".whatsapp.net", ".facebook.com")
+_BAD_PARAMETER: Final = "100"
+_NOT_ITS_APP: Final = (
+    "The app secret is not that of the app which the access token belongs to; if webhooks come from that app too,"
+    " none will be trusted: copy it from App settings, Basic"
+)
 _FIELDS: Final = "display_phone_number,verified_name,code_verification_status,quality_rating"
 
 
@@ -178,9 +183,22 @@ class WhatsApp:
         problems: list[str] = []
         if answer.get("code_verification_status") not in {None, "VERIFIED"}:
             problems.append("The number is not verified; verify it in the WhatsApp manager")
+        if await self._is_foreign_secret(channel, url):
+            problems.append(_NOT_ITS_APP)
         if webhook_url is not None:
             problems += await self._register(channel, webhook_url)
         return CheckResult(ok=True, identity=identity, problems=tuple(problems))
+
+    async def _is_foreign_secret(self, channel: ChannelContext, url: str) -> bool:
+        """Whether Meta says that the app secret is not that of the token's app; it checks a proof that is given
+        (`appsecret_proof`, https://developers.facebook.com/docs/graph-api/guides/secure-requests) and refuses with 100.
+        """
+        token, secret = (channel.credentials.get(name, "").encode() for name in ("access_token", "app_secret"))
+        proof = hmac.new(secret, token, hashlib.sha256).hexdigest()
+        asked = Call(url, method="GET", params={"fields": "id", "appsecret_proof": proof}, headers=_bearer(channel))
+        answer = result_of(await call(self._http, asked))
+        # The same question without a proof was answered, so it is the proof that is refused.
+        return isinstance(answer, Refused) and answer.code.partition("/")[0] == _BAD_PARAMETER
 
     async def _register(self, channel: ChannelContext, url: str) -> list[str]:
         """Set this number's own address (*Webhook overrides*). A refusal leaves the app's address, set by hand."""
@@ -246,7 +264,7 @@ def _phone(channel: ChannelContext) -> str:
 def _words(result: SendResult) -> str:
     if isinstance(result, Refused):
         return f"{result.message} ({result.code})"
-    return result.reason if isinstance(result, Unknown) else ""
+    return f"{result.reason}; try again in a few minutes" if isinstance(result, Unknown) else ""
 
 
 def _media_error(result: SendResult) -> InvalidInputError | UnavailableError:

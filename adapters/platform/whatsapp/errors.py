@@ -96,7 +96,7 @@ def _refusal(outcome: Answer, error: dict[str, object]) -> SendResult:
         return Refused(ErrorClass.TRANSIENT, spelled, _NOT_NOW[code])
     if status >= 500 or status < 300:
         # There is no idempotency key: after an unexplained breakdown the message may have gone out.
-        return Unknown(f"WhatsApp failed: {spelled}")
+        return Unknown(f"WhatsApp failed, error {spelled}")
     if status < 400:
         return Refused(ErrorClass.CHANNEL_BROKEN, spelled, "The API address redirects; correct it")
     if code in {1, 2}:

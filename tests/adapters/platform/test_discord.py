@@ -168,5 +168,5 @@ class TestCheck:
 
     async def test_a_bot_that_may_not_read(self, discord: PlatformAdapter, server: FakeServer) -> None:
         server.will(ME, Reply(200, APP | {"flags": 0}))
-        found = await discord.check(CASE.channel(configuration={"transport": "socket"}), None)
+        found = await discord.check(CHANNEL, None)
         assert (found.ok, "content intent" in found.problems[0]) == (True, True)

@@ -184,11 +184,9 @@ class TestCheck:
         found = await mattermost.check(CHANNEL, None)
         assert (found.ok, "no Mattermost server" in found.problems[0]) == (False, True)
 
-    async def test_nothing_can_come_in_without_a_token_or_a_socket(
+    async def test_webhooks_are_not_needed_beside_the_socket(
         self, mattermost: PlatformAdapter, server: FakeServer
     ) -> None:
         bare = {**CASE.credentials, "webhook_token": "", "command_token": ""}
-        server.will(Reply(200, ME))
-        assert not (await mattermost.check(ChannelContext("c", bare), None)).ok
         server.will(Reply(200, ME), Reply(200, [{"id": "team"}]))
-        assert (await mattermost.check(ChannelContext("c", bare, {"transport": "socket"}), None)).ok
+        assert (await mattermost.check(ChannelContext("c", bare), None)).ok

@@ -192,18 +192,18 @@ ME = {
 
 class TestCheck:
     async def test_registers_the_numbers_own_address(self, whatsapp: PlatformAdapter, server: FakeServer) -> None:
-        server.will(Reply(200, ME), Reply(200, {"success": True}))
+        server.will(Reply(200, ME), Reply(200, {"id": ME["id"]}), Reply(200, {"success": True}))
         found = await whatsapp.check(CHANNEL, URL)
         assert (found.ok, found.problems) == (True, ())
         assert found.identity == {name: ME[name] for name in ("id", "display_phone_number", "verified_name")}
-        asked, wanted = server.received
+        asked, _, wanted = server.received
         assert (asked.method, asked.target.partition("?")[0]) == ("GET", PHONE)
         assert (wanted.method, wanted.target) == ("POST", PHONE)
         override = {"override_callback_uri": URL, "verify_token": "my-verify-token"}
         assert wanted.json == {"webhook_configuration": override}
 
     async def test_what_could_not_be_registered_is_told(self, whatsapp: PlatformAdapter, server: FakeServer) -> None:
-        server.will(Reply(200, {**ME, "code_verification_status": "EXPIRED"}), error(403, 200))
+        server.will(Reply(200, {**ME, "code_verification_status": "EXPIRED"}), Reply(200, {"id": "1"}), error(403, 200))
         found = await whatsapp.check(CHANNEL, URL)
         assert found.ok
         assert ["not verified" in found.problems[0], "by hand" in found.problems[1]] == [True, True]

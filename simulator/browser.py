@@ -19,8 +19,6 @@ from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from stack.service import StartError
-
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 _START_S: Final = 30.0
 _WAIT_S: Final = 15.0
@@ -29,6 +27,10 @@ _WAIT_S: Final = 15.0
 def found() -> str | None:
     """Return the path of a Chromium."""
     return next((path for path in map(shutil.which, NAMES) if path), None)
+
+
+class NoBrowserError(RuntimeError):
+    """There is no Chromium, or it does not start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +109,10 @@ class Page:
 
 @contextlib.asynccontextmanager
 async def browser() -> AsyncGenerator[Page]:
-    """Run a Chromium until the block ends. Raises StartError where there is none."""
+    """Run a Chromium until the block ends. Raises NoBrowserError where there is none."""
     program = found()
     if program is None:
-        raise StartError(f"no browser: install one of {', '.join(NAMES)} (apt-get install chromium)")
+        raise NoBrowserError(f"no browser: install one of {', '.join(NAMES)} (apt-get install chromium)")
     with tempfile.TemporaryDirectory(prefix="powernode-browser-", ignore_cleanup_errors=True) as folder:
         flags = ["--headless=new", "--remote-debugging-port=0", f"--user-data-dir={folder}", "--no-first-run"]
         # A sandbox needs rights that root in a container has not; only pages of ours are opened.
@@ -141,7 +143,7 @@ async def _listening(child: asyncio.subprocess.Process) -> str:
         words = line.decode(errors="replace").strip()
         if words.startswith("DevTools listening on "):
             return words.removeprefix("DevTools listening on ")
-    raise StartError("the browser ended before it listened")
+    raise NoBrowserError("the browser ended before it listened")
 
 
 async def _first_page(origin: str) -> str:

@@ -1,7 +1,7 @@
-"""`python -m stack.pictures`: makes docs/pictures/phone-*.png anew: a scripted talk on each platform, as the simulator's page
+"""`python -m simulator.pictures`: makes docs/pictures/phone-*.png anew: a scripted talk on each platform, as the simulator's page
 shows it.
 
-Nothing but the simulator runs: the bot's part is played here, by the platforms' own calls. Needs Chromium (stack/browser.py).
+Nothing but the simulator runs: the bot's part is played here, by the platforms' own calls. Needs Chromium (browser.py).
 """
 
 from __future__ import annotations
@@ -10,23 +10,22 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import httpx2
 from websockets.asyncio.client import connect
 
+from simulator.browser import NoBrowserError, Page, Window, browser
 from simulator.client import SimulatorClient
+from simulator.made_up import credentials
 from simulator.server import running_simulator
-from stack.browser import Page, Window, browser
-from stack.paths import ROOT
-from stack.seed import SIMULATED
-from stack.service import StartError
 
+ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / "docs/pictures"
 WINDOW: Final = Window(400, 720, 1.25)
 BOT: Final = "Corner Bakery"
-_SECRET: Final = "00112233445566778899aabbccddeeff"  # noqa: S105 - of nothing real
 
 
 @dataclass
@@ -161,11 +160,11 @@ async def picture(page: Page, platform: str, window: Window = WINDOW) -> bytes:
     """Play a platform's talk in a simulator of its own and return its picture; the page stays as it is."""
     talk, group = TALKS[platform]
     async with running_simulator() as sim, httpx2.AsyncClient(trust_env=False) as http:
-        credentials = SIMULATED[platform](_SECRET)
-        await sim.register(platform, BOT, None, dict(credentials), receipts=[])
+        given = credentials(platform, "a picture")
+        await sim.register(platform, BOT, None, given, receipts=[])
         if platform == "discord":
-            await listened(sim, BOT, credentials["bot_token"])
-        await talk(Bot(sim, http, platform, credentials))
+            await listened(sim, BOT, given["bot_token"])
+        await talk(Bot(sim, http, platform, given))
         shown = await sim.phone(BOT, "alice")
         count = sum(len(chat["messages"]) for chat in shown["chats"] if not group or chat["name"] == group)
         await page.open(f"{sim.origin}/#{urlencode({'channel': BOT, 'as': 'alice', 'chat': group})}", window)
@@ -194,5 +193,5 @@ async def main() -> None:
 if __name__ == "__main__":
     try:
         asyncio.run(main())
-    except StartError as error:
+    except NoBrowserError as error:
         sys.exit(str(error))
