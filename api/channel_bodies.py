@@ -39,6 +39,12 @@ class Configuration(BaseModel):
         le=_SECONDS_IN_A_YEAR,
         description="What was said longer ago, while nobody listened, is not answered",
     )
+    answer_bots: bool | None = Field(
+        None, description="Answer other bots, up to `bot_turn_cap`; by default nobody does"
+    )
+    bot_turn_cap: int | None = Field(
+        None, ge=1, le=100, description="Turns that bots may open one after another in a conversation; default 3"
+    )
     idle_after_s: float | None = Field(None, gt=0, le=_SECONDS_IN_A_YEAR)
     close_after_s: float | None = Field(None, gt=0, le=_SECONDS_IN_A_YEAR)
 

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import outbox
 from db.calls import dumps
 from db.channels import ChannelRow
+from db.loops import FROM_BOT
 from db.outbox import Aggregate
 from domain.events import MessageCreated
 from domain.message import InboundEvent
@@ -98,7 +99,7 @@ def message_json(channel: ChannelRow, event: InboundEvent, deferred_until: datet
         "reply_to": _clean(
             {"chat": event.reply_to.chat, "thread": event.reply_to.thread, "message": event.reply_to.message}
         ),
-        "metadata": _clean(event.metadata),
+        "metadata": _clean(event.metadata | ({FROM_BOT: "true"} if event.sender.is_bot else {})),
         "attachments": [
             _clean({"kind": a.kind.value, "remote_ref": a.remote_ref, "mime_type": a.mime_type, "filename": a.filename})
             for a in event.attachments
