@@ -10,7 +10,7 @@ ORACLES := .venv-oracles
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset venv check oracles test test-full test-clients gen gen-reliability migrate bench bench-hub lock
+.PHONY: help up down reset venv check oracles test test-full test-clients gen gen-reliability migrate bench bench-hub bench-platforms lock
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -77,6 +77,9 @@ bench: venv ## measure beside the peers; one JSON line a row
 
 bench-hub: venv ## measure the hub beside the websockets package's broadcast(); one JSON line a row
 	$(BIN)/python -m bench.hub
+
+bench-platforms: venv oracles ## measure each platform: parsing beside SDKs, inbound to delivered, a connector's memory
+	$(BIN)/python -m bench.platforms
 
 lock: venv ## compile requirements*.in to pinned, hashed requirements*.txt
 	@for name in requirements requirements-dev requirements-oracles; do \
