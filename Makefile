@@ -6,10 +6,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements.sha256
+ORACLES := .venv-oracles
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset venv check test test-full test-clients gen gen-reliability migrate bench bench-hub lock
+.PHONY: help up down reset venv check oracles test test-full test-clients gen gen-reliability migrate bench bench-hub bench-platforms lock
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -36,6 +37,14 @@ venv: ## create or refresh .venv from the pinned, hashed requirements
 	@printf '#!/bin/sh\nexec "%s/python" "%s/cli.py" "$$@"\n' "$(CURDIR)/$(BIN)" "$(CURDIR)" > $(BIN)/powernode.new && \
 		chmod +x $(BIN)/powernode.new && mv $(BIN)/powernode.new $(BIN)/powernode
 
+oracles: ## create or refresh .venv-oracles, where other people's readers live (aiogram wants an older pydantic than ours)
+	@sum=$$(cat requirements-oracles.txt | $(PYTHON) -c 'import hashlib,sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest(), sys.version_info[:2])'); \
+	if [ "$$(cat $(ORACLES)/.requirements.sha256 2>/dev/null)" != "$$sum" ]; then \
+		[ -x $(ORACLES)/bin/python ] || $(PYTHON) -m venv $(ORACLES); \
+		$(ORACLES)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-oracles.txt && \
+		echo "$$sum" > $(ORACLES)/.requirements.sha256; \
+	fi
+
 check: venv ## format, lint, types, import contracts, generated files, house rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -44,10 +53,10 @@ check: venv ## format, lint, types, import contracts, generated files, house rul
 	$(BIN)/python -m stack.gen --check
 	$(BIN)/python -m pytest -q tests/test_house_rules.py -p no:xdist
 
-test: venv ## the short form of every test, on real embedded services
+test: venv oracles ## the short form of every test, on real embedded services
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not full"
 
-test-full: venv ## everything, with kill tests at rates, periods and soak
+test-full: venv oracles ## everything, with kill tests at rates, periods and soak
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 test-clients: venv ## real client libraries under Node against a running api, 60 s of dropped connections; needs Node 20 and npm
@@ -69,7 +78,10 @@ bench: venv ## measure beside the peers; one JSON line a row
 bench-hub: venv ## measure the hub beside the websockets package's broadcast(); one JSON line a row
 	$(BIN)/python -m bench.hub
 
+bench-platforms: venv oracles ## measure each platform: parsing beside SDKs, inbound to delivered, a connector's memory
+	$(BIN)/python -m bench.platforms
+
 lock: venv ## compile requirements*.in to pinned, hashed requirements*.txt
-	@for name in requirements requirements-dev; do \
+	@for name in requirements requirements-dev requirements-oracles; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done

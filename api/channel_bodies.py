@@ -57,6 +57,12 @@ class Configuration(BaseModel):
         None,
         description="Sent in place of a text when the reply window is closed; `{text}` in a parameter is that text",
     )
+    answer_bots: bool | None = Field(
+        None, description="Answer other bots, up to `bot_turn_cap`; by default nobody does"
+    )
+    bot_turn_cap: int | None = Field(
+        None, ge=1, le=100, description="Turns that bots may open one after another in a conversation; default 3"
+    )
 
 
 class ChannelFields(_Body):

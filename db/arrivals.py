@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import outbox
 from db.calls import dumps
 from db.channels import ChannelRow
+from db.loops import FROM_BOT
 from db.outbox import Aggregate
 from domain.events import MessageCreated
 from domain.filenames import clean_filename
@@ -119,7 +120,7 @@ def message_json(channel: ChannelRow, event: InboundEvent, deferred_until: datet
         "reply_to": _clean(
             {"chat": event.reply_to.chat, "thread": event.reply_to.thread, "message": event.reply_to.message}
         ),
-        "metadata": _clean(event.metadata),
+        "metadata": _clean(event.metadata | ({FROM_BOT: "true"} if event.sender.is_bot else {})),
         "attachments": [_clean(_attachment_json(one)) for one in event.attachments],
         "deferred_until": deferred_until,
     }

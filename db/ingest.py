@@ -22,6 +22,7 @@ from db import channel_status, outbox
 from db.arrivals import ArrivingItem, message_json, record_message
 from db.channels import ChannelRow
 from db.edits import apply_edit
+from db.loops import stopped_by_cap
 from db.moves import move_session
 from db.outbox import Aggregate
 from db.receipts import apply_receipt
@@ -196,6 +197,8 @@ def is_plain(events: Sequence[InboundEvent]) -> bool:
     if len(events) != 1:
         return False
     event = events[0]
+    if event.sender.is_bot:
+        return False
     return event.kind in TURN_KINDS and event.ignored is None and not event.metadata.keys() & _CONDITIONS
 
 
@@ -286,6 +289,9 @@ async def _apply(
         return await apply_edit(conn, channel, item.row_id, item.event, raw.trace_id)
     if item.event.metadata.get("only_in_known_session") and not await _known(conn, channel, item.event):
         await conn.execute(_IGNORE, {"id": item.row_id, "reason": "in a thread that we take no part in"})
+        return None
+    if item.event.sender.is_bot and (reason := await stopped_by_cap(conn, channel, item.event)):
+        await conn.execute(_IGNORE, {"id": item.row_id, "reason": reason})
         return None
     arriving = ArrivingItem(item.row_id, item.event, raw.trace_id, storable(item.event.sender.id) in blocked)
     return await record_message(conn, channel, arriving, deferred_until=deferred_until)

@@ -72,8 +72,29 @@ def parse_html(source: str) -> Parsed:
             open_tags.append(opened)
     if open_tags:
         raise MarkupError(f'Can\'t find end tag corresponding to start tag "{open_tags[-1].tag}"')
+    entities = _with_languages(entities)
     entities.sort(key=lambda entity: cast("int", entity["offset"]))
     return Parsed("".join(out), entities)
+
+
+def _with_languages(entities: list[Json]) -> list[Json]:
+    """Make `<pre><code class="language-x">` one entity, as Telegram does; elsewhere a code's class says nothing."""
+    found: list[Json] = []
+    for entity in entities:
+        inner = found[-1] if found else {}
+        if entity["type"] == "pre" and inner.get("type") == "code" and _span(inner) == _span(entity):
+            language = found.pop().get("language")
+            found.append(entity if language is None else entity | {"language": language})
+        else:
+            found.append(entity)
+    return [
+        {name: value for name, value in entity.items() if name != "language" or entity["type"] == "pre"}
+        for entity in found
+    ]
+
+
+def _span(entity: Json) -> tuple[object, object]:
+    return entity["offset"], entity["length"]
 
 
 def _decode(piece: str) -> str:
@@ -121,6 +142,8 @@ def _entity(opened: _Open, length: int) -> Json:
     entity: Json = {"type": kind, "offset": opened.begin, "length": length - opened.begin}
     if kind == "text_link":
         entity["url"] = opened.attributes.get("href", "")
+    elif kind == "code" and opened.attributes.get("class", "").startswith("language-"):
+        entity["language"] = opened.attributes["class"].removeprefix("language-")
     elif opened.tag == "tg-emoji":
         entity["custom_emoji_id"] = opened.attributes.get("emoji-id", "")
     return entity

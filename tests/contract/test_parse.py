@@ -100,6 +100,24 @@ JSON = st.recursive(
 )
 
 
+def named(value: Any) -> set[str]:
+    """Return every field's name in a JSON value."""
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        return set(fields).union(*(named(one) for one in fields.values()))
+    return set[str]().union(*(named(one) for one in cast("list[Any]", value))) if isinstance(value, list) else set()
+
+
+FIELDS = st.sampled_from(sorted(set[str]().union(*(named(one.data.get("body")) for one in ALL)))) | st.text(max_size=5)
+"""Names that platforms use: what is only noise gets no further than the first model."""
+
+DEEP = st.recursive(
+    JSON,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=5),
+    max_leaves=20,
+)
+
+
 def paths(value: Any, here: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
     """Return the paths of everything in a JSON value."""
     items: dict[Any, Any] = {}
@@ -174,7 +192,14 @@ class TestParseProperties:
         check_frame(platform, json.dumps(body).encode())
 
     @pytest.mark.full
-    @settings(max_examples=20_000)
+    @settings(max_examples=40_000)
+    @given(st.sampled_from(platform_names()), st.dictionaries(FIELDS, DEEP, max_size=6))
+    def test_any_json_never_raises_anything_else_at_length(self, platform: str, body: dict[str, Any]) -> None:
+        check_body(platform, json.dumps(body).encode())
+        check_frame(platform, json.dumps(body).encode())
+
+    @pytest.mark.full
+    @settings(max_examples=60_000)
     @given(mutated())
     def test_changed_payloads_never_raise_anything_else_at_length(self, case: tuple[Fixture, Any, bool]) -> None:
         check_mutated(*case)

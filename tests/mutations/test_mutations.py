@@ -19,7 +19,7 @@ import pytest
 from stack.paths import ROOT
 
 PATCHES = sorted(Path(__file__).parent.glob("*.patch"))
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "var", "node_modules", "__pycache__", ".*_cache", "*.patch")
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", "var", "node_modules", "__pycache__", ".*_cache", "*.patch")
 MINUTES = 5 * 60
 
 

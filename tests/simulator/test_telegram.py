@@ -250,7 +250,8 @@ class TestParseHtml:
 
     def test_knows_code_languages_and_quotes(self) -> None:
         parsed = parse_html('<pre><code class="language-py">x</code></pre><blockquote expandable>q</blockquote>')
-        assert [entity["type"] for entity in parsed.entities] == ["code", "pre", "expandable_blockquote"]
+        assert [entity["type"] for entity in parsed.entities] == ["pre", "expandable_blockquote"]
+        assert parsed.entities[0]["language"] == "py"
 
 
 class TestParseMarkdown:

@@ -14,6 +14,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from adapters.base import ChannelContext
+from adapters.bots import refused_as_bot
 from adapters.foreign import decode_object, digest
 from adapters.platform.discord.content import attachments_of, decode, forwarded, read_content
 from adapters.platform.discord.item import Ourselves, Place, answering, at_ms, new_item, sender_of, snowflake
@@ -68,6 +69,8 @@ def _placed(message: Message, kind: EventKind, key: str, number: int | None, rec
 def _filled(item: InboundEvent, message: Message, us: Ourselves) -> InboundEvent:
     said = forwarded(message) or read_content(message)
     sender = sender_of(message.author, message.member, us)
+    if message.webhook_id is not None:
+        sender = replace(sender, is_bot=True)
     reference = message.message_reference
     answers = reference.message_id if reference and reference.type == 0 else None
     return replace(
@@ -76,16 +79,14 @@ def _filled(item: InboundEvent, message: Message, us: Ourselves) -> InboundEvent
         text=decode(said.text, message.mentions, us.id),
         message_type=said.message_type,
         attachments=attachments_of(said, message),
-        ignored=_ignored(message, sender),
+        ignored=_ignored(message, sender, us),
         metadata={"answers_message_id": answers} if answers else {},
     )
 
 
-def _ignored(message: Message, sender: Sender) -> str | None:
-    if sender.is_self:
-        return "our own message"
-    if message.webhook_id is not None or sender.is_bot:
-        return "written by another bot"
+def _ignored(message: Message, sender: Sender, us: Ourselves) -> str | None:
+    if (refused := refused_as_bot(sender, answered=us.answers_bots)) is not None:
+        return refused
     return "a system message" if message.author is not None and message.author.system else None
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from adapters.base import ChannelContext
+from adapters.bots import answers_bots
 from adapters.foreign import instant
 from adapters.platform.discord.payloads import Member, User
 from domain.message import EventKind, InboundEvent, ReplyAddress, Sender
@@ -26,11 +27,13 @@ class Ourselves:
 
     id: str | None
     all_in_groups: bool
+    answers_bots: bool = False
 
     @classmethod
     def of(cls, channel: ChannelContext) -> Ourselves:
         """Read what `check` learned."""
-        return cls(channel.identity.get("id"), channel.configuration.get("groups") == "all")
+        all_in_groups = channel.configuration.get("groups") == "all"
+        return cls(channel.identity.get("id"), all_in_groups, answers_bots(channel))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from adapters.base import ChannelContext
+from adapters.bots import refused_as_bot
 from adapters.foreign import decode_object
 from adapters.platform.mattermost.item import NONCE, Ourselves, Place, new_item
 from adapters.platform.mattermost.payloads import Frame, FrameData, Post, Reaction
@@ -52,7 +53,10 @@ def read_post(
     post: Post, channel: ChannelContext, received_at: float, *, direct: bool, mentioned: bool = False
 ) -> InboundEvent:
     """Read one post, from the socket or from the channel's history: both give the same item."""
-    us = Ourselves.of(channel)
+    return _read(post, Ourselves.of(channel), received_at, direct=direct, mentioned=mentioned)
+
+
+def _read(post: Post, us: Ourselves, received_at: float, *, direct: bool, mentioned: bool) -> InboundEvent:
     place = Place(post.channel_id, post.root_id or None, post.id, direct=direct)
     item = new_item(EventKind.MESSAGE, f"p:{post.id}", place, post.create_at, received_at)
     item = _filled(item, post, us)
@@ -80,13 +84,14 @@ def _filled(item: InboundEvent, post: Post, us: Ourselves) -> InboundEvent:
         attachments.append(Attachment(kind, file_id, *named))
     names = ", ".join(clean_filename(one.filename) or one.kind.value for one in attachments)
     text = _without_mention(post.message, us) or (f"[file: {names}]" if attachments else "[empty message]")
+    sender = Sender(post.user_id, is_bot=bot, is_self=ours)
     return replace(
         item,
-        sender=Sender(post.user_id, is_bot=bot, is_self=ours),
+        sender=sender,
         text=text,
         message_type=attachments[0].kind if attachments else MessageType.TEXT,
         attachments=tuple(attachments),
-        ignored="our own message" if ours else "written by another bot" if bot else None,
+        ignored=refused_as_bot(sender, answered=us.answers_bots),
     )
 
 
@@ -109,13 +114,9 @@ def _post_of(heard: _Heard) -> Post:
 
 def _posted(heard: _Heard) -> InboundEvent:
     post = _post_of(heard)
-    known = ChannelContext(
-        "", {}, {"groups": "all"} if heard.us.all_in_groups else {},
-        {name: value for name, value in (("id", heard.us.id), ("username", heard.us.username)) if value is not None},
-    )  # fmt: skip
     mentioned = heard.us.id is not None and f'"{heard.us.id}"' in (heard.data.mentions or "")
     direct = heard.data.channel_type == "D"
-    item = read_post(post, known, heard.received_at, direct=direct, mentioned=mentioned)
+    item = _read(post, heard.us, heard.received_at, direct=direct, mentioned=mentioned)
     name = (heard.data.sender_name or "").removeprefix("@") or None
     return replace(item, sender=replace(item.sender, username=name))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from adapters.base import ChannelContext
+from adapters.bots import answers_bots
 from adapters.foreign import instant
 from domain.message import EventKind, InboundEvent, ReplyAddress, Sender
 
@@ -37,12 +38,13 @@ class Ourselves:
     id: str | None
     username: str | None
     all_in_groups: bool
+    answers_bots: bool = False
 
     @classmethod
     def of(cls, channel: ChannelContext) -> Ourselves:
         """Read what `check` learned."""
         all_in_groups = channel.configuration.get("groups") == "all"
-        return cls(channel.identity.get("id"), channel.identity.get("username"), all_in_groups)
+        return cls(channel.identity.get("id"), channel.identity.get("username"), all_in_groups, answers_bots(channel))
 
 
 def new_item(kind: EventKind, key: str, place: Place, at_ms: int, received_at: float) -> InboundEvent:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from adapters.bots import refused_as_bot
 from adapters.platform.slack.item import Context, Where
 from adapters.platform.slack.payloads import Envelope, SlackEvent, SlackFile, SlackMessage
 from adapters.platform.slack.text import decode, mentioned_users
@@ -112,10 +113,7 @@ def _sender(context: Context, message: SlackMessage) -> Sender:
 
 
 def _written_by_a_bot(context: Context, message: SlackMessage) -> str | None:
-    sender = _sender(context, message)
-    if sender.is_self:
-        return "our own message"
-    return "written by another bot" if sender.is_bot else None
+    return refused_as_bot(_sender(context, message), answered=context.answers_bots)
 
 
 def _words(context: Context, message: SlackMessage) -> str:

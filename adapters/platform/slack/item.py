@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from adapters.base import ChannelContext, WebhookRequest
+from adapters.bots import answers_bots
 from adapters.foreign import digest, instant
 from domain.message import EventKind, InboundEvent, ReplyAddress, Sender
 
@@ -36,6 +37,7 @@ class Context:
     own_user: str | None
     own_bot: str | None
     all_in_groups: bool
+    answers_bots: bool
 
     @classmethod
     def of(cls, request: WebhookRequest, channel: ChannelContext) -> Context:
@@ -45,6 +47,7 @@ class Context:
             own_user=channel.identity.get("user_id"),
             own_bot=channel.identity.get("bot_id"),
             all_in_groups=channel.configuration.get("groups") == "all",
+            answers_bots=answers_bots(channel),
         )
 
     def item(self, kind: EventKind, where: Where, ts: str | None) -> InboundEvent:

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 from pydantic import ValidationError
 
 from adapters.base import ChannelContext, ParsedWebhook, WebhookReply, WebhookRequest
+from adapters.bots import OURSELVES, answers_bots, refused_as_bot
 from adapters.foreign import decode_object, digest, instant
 from adapters.platform.telegram.content import Ourselves, command_is_ours, mentions, read_content, spelled
 from adapters.platform.telegram.payloads import Callback, Chat, MemberChange, Message, Reaction, User
@@ -47,6 +48,7 @@ class _Update:
     request: WebhookRequest
     us: Ourselves
     all_in_groups: bool
+    answers_bots: bool
     dedup_key: str
 
     def item(self, kind: EventKind, chat: Chat | None, at: float | None, number: int, **told: Any) -> InboundEvent:
@@ -79,6 +81,7 @@ def parse_update(request: WebhookRequest, channel: ChannelContext) -> ParsedWebh
         request=request,
         us=Ourselves.of(channel),
         all_in_groups=channel.configuration.get("groups") == "all",
+        answers_bots=answers_bots(channel),
         dedup_key=f"u:{number}" if isinstance(number, int) else digest(request.body),
     )
     try:
@@ -197,10 +200,10 @@ def _as_command(item: InboundEvent, message: Message, us: Ourselves) -> InboundE
 
 
 def _ignored(update: _Update, item: InboundEvent, message: Message) -> str | None:
-    if item.sender.is_self or (message.via_bot is not None and message.via_bot.id == update.us.id):
-        return "our own message"
-    if item.sender.is_bot:
-        return "written by another bot"
+    if message.via_bot is not None and message.via_bot.id == update.us.id:
+        return OURSELVES
+    if (refused := refused_as_bot(item.sender, answered=update.answers_bots)) is not None:
+        return refused
     if item.ignored is not None or item.kind is EventKind.EDIT:
         return item.ignored
     if item.is_group and not item.mentioned_us and not update.all_in_groups:
