@@ -1,4 +1,5 @@
-"""What one person's phone shows: their chats with every message in order, edits applied, deletions gone, threads in place.
+"""What one person's phone shows: their chats with every message in order, edits applied (and what was said before), deletions
+gone, threads in place, and what the bot is writing.
 
 Pure reading; called by control.py. Ordered by message id or by
 time; where the platform folds threads, replies stand under their root.
@@ -6,6 +7,7 @@ time; where the platform folds threads, replies stand under their root.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import cast
 
@@ -36,6 +38,8 @@ def as_text(screen: Json) -> str:
     for chat in cast("list[Json]", screen["chats"]):
         lines.append(f"── {chat['name']} ({chat['kind']})")
         lines += [_line(message) for message in cast("list[Json]", chat["messages"])]
+        if chat["draft"] is not None:
+            lines.append(f"(writing) {chat['draft']}")
     return "\n".join(lines) + "\n"
 
 
@@ -53,7 +57,14 @@ def _chat(channel: Channel, person: Person, chat: Chat) -> Json:
         "name": channel.bot.title if chat.kind == "private" else chat.name,
         "kind": chat.kind,
         "messages": [_message(channel, person, message) for message in ordered],
+        "draft": _draft(channel, chat),
     }
+
+
+def _draft(channel: Channel, chat: Chat) -> str | None:
+    """Return what the bot is seen writing at this moment."""
+    found = channel.drafts.get(chat.id)
+    return found.text if found is not None and time.time() < found.until else None
 
 
 def in_order(channel: Channel, shown: list[Message]) -> list[Message]:
@@ -88,6 +99,7 @@ def _message(channel: Channel, person: Person, message: Message) -> Json:
         "indent": channel.ids.threads_fold and message.thread not in {None, message.id},
         "reply_to": message.reply_to,
         "edited": message.edited_at is not None,
+        "history": message.history,
         "entities": message.entities,
         "buttons": message.buttons,
         "reactions": message.reactions,

@@ -1,7 +1,7 @@
 """Telegram's Bot API: `/bot{token}/{method}`, answers and refusals word for word.
 
 https://core.telegram.org/bots/api; platforms.md §2.4 and §2.5; descriptions as the server gives them
-(tdlib/telegram-bot-api, Client.cpp). Files and drafts are not played; polling is, in telegram_polls.py.
+(tdlib/telegram-bot-api, Client.cpp). Files are not played; polling is, in telegram_polls.py, and drafts, in telegram_drafts.py.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from simulator.faults import Faults
 from simulator.limits import FloodControl
 from simulator.records import Chat, Credentials, Json, Message, Options
 from simulator.state import World
+from simulator.telegram_drafts import draft
 from simulator.telegram_polls import Polls
 from simulator.telegram_rules import (
     NAMED,
@@ -55,6 +56,7 @@ class TelegramApi:
             "getwebhookinfo": self._webhook_info,
             "getupdates": self._get_updates,
             "sendmessage": self._send_message,
+            "sendmessagedraft": self._draft,
             "editmessagetext": self._edit_text,
             "deletemessage": self._delete_message,
             "sendchataction": self._chat_action,
@@ -193,9 +195,16 @@ class TelegramApi:
             entities=parsed.entities,
             buttons=(args.object("reply_markup") or {}).get("inline_keyboard"),  # pyright: ignore[reportArgumentType]
         )
+        channel.drafts.pop(chat.id, None)
         self._world.save_message(channel, message)
         self._world.note_received(channel, "send", message)
         return ok(message_object(channel, message), message)
+
+    def _draft(self, channel: Channel, args: Args) -> Answer:
+        chat = self._open_chat(channel, args)
+        self._limit(channel, chat)
+        draft(self._world, channel, chat, args)
+        return ok(True)
 
     def _edit_text(self, channel: Channel, args: Args) -> Answer:
         chat = self._open_chat(channel, args)
@@ -212,8 +221,8 @@ class TelegramApi:
             )
             raise RefusedError(400, text)
         self._limit(channel, chat)
-        message.text, message.entities, message.source = parsed.text, parsed.entities, args.text("text") or ""
-        message.edited_at = time.time()
+        message.entities = parsed.entities
+        message.reword(parsed.text, args.text("text") or "", time.time())
         self._world.save_message(channel, message)
         self._world.note_received(channel, "edit", message)
         return ok(message_object(channel, message), message)

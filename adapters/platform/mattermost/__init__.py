@@ -20,6 +20,7 @@ from adapters.base import (
     ChannelContext,
     CheckResult,
     CredentialField,
+    EditRequest,
     ErrorClass,
     Found,
     Indication,
@@ -38,6 +39,7 @@ from adapters.http import Answer, Call, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.commonmark import COMMONMARK
 from adapters.platform.mattermost.connector import MattermostSocket
+from adapters.platform.mattermost.edits import RULES, deleted, edit_body, edited, preview_in
 from adapters.platform.mattermost.errors import ROOT_REFUSED, result_of
 from adapters.platform.mattermost.item import NONCE
 from adapters.platform.mattermost.parsing import parse_body
@@ -76,6 +78,9 @@ class Mattermost:
         nonce_window_s=30,
         can_look_up=True,
         can_edit=True,
+        bot_credentials=("site_url", "bot_token"),
+        send_rules=RULES,
+        preview=preview_in,
     )
 
     def __init__(self, outside: Outside) -> None:
@@ -114,6 +119,27 @@ class Mattermost:
             return answer
         post_id = answer.get("id")
         return Accepted(post_id) if isinstance(post_id, str) and post_id else Unknown("The answer names no post")
+
+    async def edit(self, channel: ChannelContext, request: EditRequest) -> SendResult:
+        """Change a post's text; its nonce stays in its props."""
+        url = self._post_url(channel, request.message_id)
+        call_ = Call(
+            f"{url}/patch",
+            method="PUT",
+            json_body=edit_body(request),
+            headers=bearer(channel),
+            timeout_s=request.timeout_s,
+            before_write=request.before_write,
+        )
+        return edited(await call(self._http, call_), request.message_id)
+
+    async def delete(self, channel: ChannelContext, address: ReplyAddress, message_id: str) -> SendResult:
+        """Delete a post."""
+        call_ = Call(self._post_url(channel, message_id), method="DELETE", headers=bearer(channel))
+        return deleted(await call(self._http, call_), message_id)
+
+    def _post_url(self, channel: ChannelContext, post: str) -> str:
+        return f"{api_base(channel, self._foreign_base)}/posts/{quote(post, safe='')}"
 
     async def lookup(self, channel: ChannelContext, request: LookupRequest) -> LookupResult:
         """Read the channel back, newest first, and look for the nonce."""

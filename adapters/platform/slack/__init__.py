@@ -21,6 +21,7 @@ from adapters.base import (
     ChannelContext,
     CheckResult,
     CredentialField,
+    EditRequest,
     ErrorClass,
     Found,
     Indication,
@@ -38,6 +39,7 @@ from adapters.base import (
 from adapters.http import Answer, Call, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.mrkdwn import MRKDWN
+from adapters.platform.slack.edits import EVENT_TYPE, RULES, deleted, edit_payload, edited, preview_in, text_fields
 from adapters.platform.slack.errors import result_of
 from adapters.platform.slack.parsing import parse_body
 from adapters.platform.slack.socket_mode import SlackSocketMode
@@ -50,7 +52,6 @@ __all__ = ["Slack", "SlackSocketMode"]
 
 _REPLAY_WINDOW_S: Final = 300
 _TIMESTAMP: Final = re.compile(r"\d{1,12}", re.ASCII)
-_EVENT_TYPE: Final = "powernode_part"
 _LOOKUP_BACK_S: Final = 60
 _LOOKUP_PAGES: Final = 5
 _FILE_MAX_BYTES: Final = 50 << 20
@@ -80,6 +81,10 @@ class Slack:
         text_unit="characters",
         can_look_up=True,
         can_edit=True,
+        send_rules=RULES,
+        edits_apart=True,
+        preview=preview_in,
+        preview_every_s=1.3,
     )
 
     def __init__(self, outside: Outside) -> None:
@@ -112,14 +117,8 @@ class Slack:
 
     async def send(self, channel: ChannelContext, request: SendRequest) -> SendResult:
         """Post one part, with its nonce as metadata."""
-        payload: dict[str, object] = {
-            "channel": request.address.chat,
-            "text": request.part.plain if request.as_plain else request.part.body,
-            "mrkdwn": not request.as_plain,
-            "unfurl_links": False,
-            "unfurl_media": False,
-            "metadata": {"event_type": _EVENT_TYPE, "event_payload": {"nonce": request.nonce}},
-        }
+        text = request.part.plain if request.as_plain else request.part.body
+        payload = {"channel": request.address.chat} | text_fields(text, request.nonce, plain=request.as_plain)
         if request.address.thread is not None:
             payload["thread_ts"] = request.address.thread
         answer = result_of(await self._call(channel, "chat.postMessage", payload, request))
@@ -127,6 +126,15 @@ class Slack:
             return answer
         ts = answer.get("ts")
         return Accepted(ts) if isinstance(ts, str) else Unknown("Slack's answer names no message")
+
+    async def edit(self, channel: ChannelContext, request: EditRequest) -> SendResult:
+        """Change a text; its nonce stays with it."""
+        return edited(await self._call(channel, "chat.update", edit_payload(request), request), request.message_id)
+
+    async def delete(self, channel: ChannelContext, address: ReplyAddress, message_id: str) -> SendResult:
+        """Delete a message."""
+        payload = {"channel": address.chat, "ts": message_id}
+        return deleted(await self._call(channel, "chat.delete", payload), message_id)
 
     async def lookup(self, channel: ChannelContext, request: LookupRequest) -> LookupResult:
         """Read the conversation back and look for the nonce."""
@@ -209,7 +217,7 @@ class Slack:
         channel: ChannelContext,
         method: str,
         payload: Mapping[str, object],
-        request: SendRequest | None = None,
+        request: SendRequest | EditRequest | None = None,
     ) -> Outcome:
         return await call(
             self._http,
@@ -240,7 +248,7 @@ def _object(value: object) -> dict[str, object]:
 def _with_nonce(messages: list[object], nonce: str) -> str | None:
     for message in messages:
         metadata = _object(_object(message).get("metadata"))
-        if metadata.get("event_type") == _EVENT_TYPE and _object(metadata.get("event_payload")).get("nonce") == nonce:
+        if metadata.get("event_type") == EVENT_TYPE and _object(metadata.get("event_payload")).get("nonce") == nonce:
             return str(_object(message).get("ts"))
     return None
 

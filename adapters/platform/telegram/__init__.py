@@ -18,6 +18,7 @@ from adapters.base import (
     ChannelContext,
     CheckResult,
     CredentialField,
+    EditRequest,
     ErrorClass,
     Indication,
     LookupRequest,
@@ -34,6 +35,17 @@ from adapters.base import (
 from adapters.http import Answer, Call, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.html import HTML
+from adapters.platform.telegram.edits import (
+    RULES,
+    delete_payload,
+    deleted,
+    draft_payload,
+    drafted,
+    edit_payload,
+    edited,
+    number,
+    preview_in,
+)
 from adapters.platform.telegram.errors import parameter, result_of
 from adapters.platform.telegram.methods import UPDATES, api_base, method_url, token_of
 from adapters.platform.telegram.parsing import parse_update
@@ -68,6 +80,8 @@ class Telegram:
         text_limit=4096,
         text_unit="utf16",
         can_edit=True,
+        send_rules=RULES,
+        preview=preview_in,
         registers_webhook=True,
     )
 
@@ -94,6 +108,10 @@ class Telegram:
 
     async def send(self, channel: ChannelContext, request: SendRequest) -> SendResult:
         """Send one part; a moved group and a vanished topic are corrected once, inside the same claim."""
+        if request.as_draft:
+            return drafted(
+                await self._call(channel, "sendMessageDraft", draft_payload(request), request, request.timeout_s)
+            )
         payload = _message(request)
         deadline = time.monotonic() + request.timeout_s
         outcome = await self._call(channel, "sendMessage", payload, request, request.timeout_s)
@@ -101,6 +119,15 @@ class Telegram:
         if corrected is not None:
             outcome = await self._call(channel, "sendMessage", corrected, request, deadline - time.monotonic())
         return _sent(outcome)
+
+    async def edit(self, channel: ChannelContext, request: EditRequest) -> SendResult:
+        """Change a text."""
+        outcome = await self._call(channel, "editMessageText", edit_payload(request), request, request.timeout_s)
+        return edited(outcome, request.message_id)
+
+    async def delete(self, channel: ChannelContext, address: ReplyAddress, message_id: str) -> SendResult:
+        """Delete a message of the last two days."""
+        return deleted(await self._call(channel, "deleteMessage", delete_payload(address, message_id)), message_id)
 
     async def lookup(self, channel: ChannelContext, request: LookupRequest) -> LookupResult:
         """Bots cannot read a chat's history."""
@@ -123,9 +150,9 @@ class Telegram:
     async def indicate(self, channel: ChannelContext, address: ReplyAddress, indication: Indication) -> None:
         """Show "typing" for five seconds; there are no read marks for bots."""
         if indication is Indication.TYPING:
-            payload: dict[str, object] = {"chat_id": _chat_id(address.chat), "action": "typing"}
+            payload: dict[str, object] = {"chat_id": number(address.chat), "action": "typing"}
             if address.thread is not None:
-                payload["message_thread_id"] = _number(address.thread)
+                payload["message_thread_id"] = number(address.thread)
             await self._call(channel, "sendChatAction", payload, timeout_s=5.0)
 
     async def check(self, channel: ChannelContext, webhook_url: str | None) -> CheckResult:
@@ -172,7 +199,7 @@ class Telegram:
         channel: ChannelContext,
         method: str,
         payload: Mapping[str, object],
-        request: SendRequest | None = None,
+        request: SendRequest | EditRequest | None = None,
         timeout_s: float = 15.0,
     ) -> Outcome:
         url = method_url(self._outside, channel, method)
@@ -186,28 +213,20 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _number(text: str) -> int | str:
-    return int(text) if text.removeprefix("-").isdecimal() and text.isascii() else text
-
-
-def _chat_id(chat: str) -> int | str:
-    return _number(chat)
-
-
 def _message(request: SendRequest) -> dict[str, object]:
     address = request.address
     payload: dict[str, object] = {
-        "chat_id": _chat_id(address.chat),
+        "chat_id": number(address.chat),
         "text": request.part.plain if request.as_plain else request.part.body,
         "link_preview_options": {"is_disabled": True},
     }
     if not request.as_plain:
         payload["parse_mode"] = "HTML"
     if address.thread is not None:
-        payload["message_thread_id"] = _number(address.thread)
+        payload["message_thread_id"] = number(address.thread)
     if address.message is not None:
         payload["reply_parameters"] = {
-            "message_id": _number(address.message),
+            "message_id": number(address.message),
             "allow_sending_without_reply": True,
         }
     return payload

@@ -21,6 +21,7 @@ from adapters.base import (
     ChannelContext,
     CheckResult,
     CredentialField,
+    EditRequest,
     ErrorClass,
     Indication,
     LookupRequest,
@@ -38,6 +39,7 @@ from adapters.http import Answer, Call, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.signs import SIGNS
 from adapters.platform.whatsapp.errors import result_of
+from adapters.platform.whatsapp.limits import NO_CHANGES, RULES
 from adapters.platform.whatsapp.parsing import parse_body
 from adapters.registry import Outside, register
 from domain.channel import Platform
@@ -70,6 +72,8 @@ class WhatsApp:
         text_unit="utf16",
         webhook_max_bytes=4 << 20,
         has_receipts=True,
+        bot_credentials=("phone_number_id",),
+        send_rules=RULES,
         registers_webhook=True,
     )
 
@@ -111,6 +115,14 @@ class WhatsApp:
         first = cast("list[object]", messages)[0] if isinstance(messages, list) and messages else None
         found = cast("dict[str, object]", first).get("id") if isinstance(first, dict) else None
         return Accepted(found) if isinstance(found, str) and found else Unknown("WhatsApp's answer names no message")
+
+    async def edit(self, channel: ChannelContext, request: EditRequest) -> SendResult:
+        """Messages cannot be changed."""
+        return NO_CHANGES
+
+    async def delete(self, channel: ChannelContext, address: ReplyAddress, message_id: str) -> SendResult:
+        """Messages cannot be deleted."""
+        return NO_CHANGES
 
     async def lookup(self, channel: ChannelContext, request: LookupRequest) -> LookupResult:
         """Nothing can be read back; a receipt that carries the nonce may still come."""
