@@ -122,7 +122,7 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
     )
     replies = Replies(db, platforms, dispatcher)
     failpoints, claims = Failpoints(settings.failpoint), Claims(settings.claim_s)
-    delivery = DeliveryActivities(db, channels, SendLimiter(redis), dispatcher, failpoints, claims)
+    delivery = DeliveryActivities(db, channels, SendLimiter(redis, settings.send_pace), dispatcher, failpoints, claims)
     approvals = ApprovalActivities(db, dispatcher)
     return Desk(
         db=db,

@@ -7,9 +7,7 @@ activity itself is tried once by Temporal; what comes next is decided by the wor
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -20,10 +18,11 @@ from temporalio import activity
 
 from activities.attempts import Claimed, Wait, address, backoff_s, decide, lookup_request
 from activities.channels import ChannelDesk
-from activities.dispatch import MOMENT_S, Dispatcher
+from activities.dispatch import Dispatcher
 from activities.failpoints import Failpoints
 from activities.heartbeat import heartbeating
-from activities.limiter import SendLimiter
+from activities.limiter import SendLimiter, place_of
+from activities.outcomes import Outcomes
 from adapters.base import (
     Absent,
     Accepted,
@@ -35,12 +34,11 @@ from adapters.base import (
     SendResult,
     Unknown,
 )
-from db import deliveries
+from adapters.limits import Place, Scope, Verb
+from db import claims, deliveries
 from db.deliveries import Claims, PartRow
-from db.outbox import session_aggregate
 from db.session import Database
 from domain.channel import AmbiguousPolicy
-from domain.errors import UnavailableError
 from domain.message import PartStatus
 from domain.work import DeliverInput, DeliverResult
 
@@ -65,6 +63,11 @@ class DeliveryActivities:
     dispatcher: Dispatcher
     failpoints: Failpoints
     claims: Claims = field(default_factory=Claims)
+    outcomes: Outcomes = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Write outcomes where the claims are taken."""
+        self.outcomes = Outcomes(self.db, self.channels, self.dispatcher)
 
     @activity.defn
     async def deliver(self, request: DeliverInput) -> DeliverResult:
@@ -87,15 +90,6 @@ class DeliveryActivities:
                     return DeliverResult(settled=True, sent=sent + 1)
                 sent += int(ended)
 
-    async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Run a database step until Postgres answers: an accepted send must not be forgotten because of a restart."""
-        for attempt in range(1, 1_000):
-            try:
-                return await write()
-            except UnavailableError:
-                await asyncio.sleep(min(2.0, 0.05 * 2**attempt))
-        raise UnavailableError("The database did not come back")
-
     async def _claim(self, request: DeliverInput) -> Claimed | Wait | None:
         """Claim the next part; a wait when there is none to be had now; None when the message is settled."""
         # Armed before the claim: our own clock is never later than the row's. One id, however often we have to ask.
@@ -105,7 +99,7 @@ class DeliveryActivities:
             plain = await self._claim_plainly(request, claim_id, deadline)
             return plain or await self._next(request, claim_id, deadline)
 
-        step = await self._persist(ask)
+        step = await self.outcomes.persist(ask)
         if isinstance(step, Claimed):
             self.failpoints.at("deliver.claimed")
         return step
@@ -124,7 +118,7 @@ class DeliveryActivities:
 
     async def _next(self, request: DeliverInput, claim_id: UUID, deadline: float) -> Claimed | Wait | None:
         account_id = UUID(request.ref.account_id)
-        paused = await self.limiter.wait_s(UUID(request.ref.channel_id))
+        paused = self.limiter.wait_s(UUID(request.ref.channel_id))
         aggregate = None
         async with self.db.account(account_id) as conn:
             message = await deliveries.load(conn, UUID(request.message.message_id), request.message.generation)
@@ -133,7 +127,7 @@ class DeliveryActivities:
             step = decide(message, paused, self.claims)
             if isinstance(step, tuple):
                 message_id = UUID(request.message.message_id)
-                await deliveries.kill_rest(conn, message_id, request.message.generation, step)
+                await claims.kill_rest(conn, message_id, request.message.generation, step)
                 aggregate = await deliveries.publish(conn, account_id, UUID(request.ref.session_id), message_id)
             elif isinstance(step, PartRow):
                 await deliveries.claim(conn, step.id, claim_id, self.claims.hold_s)
@@ -148,6 +142,11 @@ class DeliveryActivities:
     async def _send(self, request: DeliverInput, claimed: Claimed) -> Wait | bool:
         part, channel = claimed.part, claimed.message.channel
         adapter, context = self.channels.open(channel)
+        to = address(claimed.message.reply_to)
+        place = place_of(adapter.capabilities, context, channel.platform, to.chat, Verb.SEND)
+        wait_s = await self.limiter.take(place, f"{request.message.message_id}:{request.message.generation}")
+        if wait_s > 0:
+            return await self.outcomes.give_back(claimed, wait_s)
 
         def before_write() -> None:
             self.failpoints.at("deliver.before_write")
@@ -158,7 +157,7 @@ class DeliveryActivities:
             result = await adapter.send(
                 context,
                 SendRequest(
-                    address=address(claimed.message.reply_to),
+                    address=to,
                     part=RenderedPart(part.body, part.plain),
                     nonce=part.nonce,
                     before_write=before_write,
@@ -168,13 +167,30 @@ class DeliveryActivities:
         except ClaimExpiredError:
             log.warning("delivery.claim_expired", part_id=str(part.id))
             error = ("claim_expired", "The worker was held up; not sent in this attempt")
-            return await self._again(claimed, error, 0.0, "claim_expired")
+            return await self.outcomes.again(claimed, error, 0.0, "claim_expired")
         self.failpoints.at("deliver.sent")
+        if isinstance(result, Refused) and result.error_class is ErrorClass.RATE_LIMITED:
+            return await self._rate_limited(claimed, place, result)
+        if isinstance(result, Accepted) and result.pause_s > 0:
+            await self.limiter.pause(place, result.pause_s, Scope.CHAT, verb=place.verb)
         return await self._record(request, claimed, result)
+
+    async def _rate_limited(self, claimed: Claimed, place: Place, result: Refused) -> Wait:
+        """Keep the wait for those whom it concerns: a whole bot's on the channel's row as well."""
+        channel = claimed.message.channel
+        wait_s = result.retry_after_s or backoff_s(claimed.part.attempts + 1)
+        scope = result.scope or place.blames(wait_s)
+        # Where edits are counted apart, a wait without a name is that of the method which was called.
+        alone = place.apart and result.scope is not Scope.BOT
+        await self.limiter.pause(place, wait_s, scope, verb=place.verb if alone else None)
+        if scope is Scope.BOT and not (alone and place.verb is Verb.EDIT):
+            self.limiter.silence(channel.id, wait_s)
+            await self.outcomes.persist(lambda: self.channels.pause(channel, wait_s))
+        return await self.outcomes.again(claimed, (result.code, result.message), wait_s, result.error_class)
 
     async def _record(self, request: DeliverInput, claimed: Claimed, result: SendResult) -> Wait | bool:
         if isinstance(result, Accepted):
-            return await self._settle(request, claimed, PartStatus.SENT, platform_id=result.platform_message_id)
+            return await self.outcomes.settle(request, claimed, PartStatus.SENT, platform_id=result.platform_message_id)
         if isinstance(result, Refused):
             return await self._refused(request, claimed, result)
         return await self._unknown(request, claimed, result)
@@ -182,20 +198,15 @@ class DeliveryActivities:
     async def _refused(self, request: DeliverInput, claimed: Claimed, result: Refused) -> Wait | bool:
         error = (result.code, result.message)
         part = claimed.part
-        if result.error_class is ErrorClass.RATE_LIMITED:
-            wait_s = result.retry_after_s or backoff_s(part.attempts + 1)
-            await self.limiter.pause(claimed.message.channel.id, wait_s)
-            await self._persist(lambda: self.channels.pause(claimed.message.channel, wait_s))
-            return await self._again(claimed, error, wait_s, result.error_class)
         if result.error_class is ErrorClass.BAD_MARKUP and not part.as_plain:
-            await self._again(claimed, error, 0.0, result.error_class, as_plain=True)
+            await self.outcomes.again(claimed, error, 0.0, result.error_class, as_plain=True)
             return False
         tried_since = part.first_attempt_at or claimed.message.at
         if result.error_class is ErrorClass.TRANSIENT and claimed.message.at - tried_since < GIVE_UP_AFTER:
-            return await self._again(claimed, error, backoff_s(part.attempts + 1), result.error_class)
+            return await self.outcomes.again(claimed, error, backoff_s(part.attempts + 1), result.error_class)
         if result.error_class is ErrorClass.CHANNEL_BROKEN:
-            await self._persist(lambda: self.channels.broken(claimed.message.channel, result.message))
-        return await self._settle(request, claimed, PartStatus.DEAD, error=error)
+            await self.outcomes.persist(lambda: self.channels.broken(claimed.message.channel, result.message))
+        return await self.outcomes.settle(request, claimed, PartStatus.DEAD, error=error)
 
     async def _unknown(self, request: DeliverInput, claimed: Claimed, result: Unknown) -> Wait | bool:
         error = ("unknown_outcome", result.reason)
@@ -204,9 +215,9 @@ class DeliveryActivities:
             return await self._without_lookup(request, claimed, error)
         looked = await adapter.lookup(context, lookup_request(claimed))
         if isinstance(looked, Found):
-            return await self._settle(request, claimed, PartStatus.SENT, platform_id=looked.platform_message_id)
+            return await self.outcomes.settle(request, claimed, PartStatus.SENT, platform_id=looked.platform_message_id)
         # It may still be on its way: ask again when this claim's deadline is certainly over.
-        await self._persist(lambda: self._hold(claimed, error))
+        await self.outcomes.hold(claimed, error)
         return Wait(max(0.1, claimed.deadline - time.monotonic()) + self.claims.grace_s, "ambiguous")
 
     async def _resolve(self, request: DeliverInput, claimed: Claimed) -> Wait | bool:
@@ -217,13 +228,13 @@ class DeliveryActivities:
             return await self._without_lookup(request, claimed, error)
         looked = await adapter.lookup(context, lookup_request(claimed))
         if isinstance(looked, Found):
-            return await self._settle(request, claimed, PartStatus.SENT, platform_id=looked.platform_message_id)
+            return await self.outcomes.settle(request, claimed, PartStatus.SENT, platform_id=looked.platform_message_id)
         if isinstance(looked, Absent):
-            await self._again(claimed, ("not_delivered", "The platform does not have it"), 0.0, "ambiguous")
+            await self.outcomes.again(claimed, ("not_delivered", "The platform does not have it"), 0.0, "ambiguous")
             return False
         first = claimed.part.first_attempt_at or claimed.message.at
         if claimed.message.at - first > LOOK_UP_FOR:
-            return await self._settle(request, claimed, PartStatus.UNKNOWN, error=(error[0], looked.reason))
+            return await self.outcomes.settle(request, claimed, PartStatus.UNKNOWN, error=(error[0], looked.reason))
         return Wait(max(looked.retry_after_s or 0.0, self.claims.hold_s + self.claims.grace_s), "ambiguous")
 
     async def _without_lookup(self, request: DeliverInput, claimed: Claimed, error: tuple[str, str]) -> Wait | bool:
@@ -232,55 +243,6 @@ class DeliveryActivities:
         within_nonce = claimed.message.at - first < timedelta(seconds=adapter.capabilities.nonce_window_s)
         policy = claimed.message.channel.configuration.get("ambiguous_policy")
         if within_nonce or policy == AmbiguousPolicy.AT_LEAST_ONCE:
-            await self._again(claimed, error, 0.0, "ambiguous")
+            await self.outcomes.again(claimed, error, 0.0, "ambiguous")
             return False
-        return await self._settle(request, claimed, PartStatus.UNKNOWN, error=error)
-
-    async def _hold(self, claimed: Claimed, error: tuple[str, str]) -> None:
-        async with self.db.account(claimed.message.channel.account_id) as conn:
-            await deliveries.hold(conn, claimed.part.id, claimed.claim_id, error)
-
-    async def _again(
-        self, claimed: Claimed, error: tuple[str, str], wait_s: float, error_class: str, *, as_plain: bool = False
-    ) -> Wait:
-        async def write() -> None:
-            async with self.db.account(claimed.message.channel.account_id) as conn:
-                await deliveries.requeue(
-                    conn, claimed.part.id, claimed.claim_id, error, wait_s=wait_s, as_plain=as_plain
-                )
-
-        await self._persist(write)
-        return Wait(wait_s, error_class)
-
-    async def _settle(
-        self,
-        request: DeliverInput,
-        claimed: Claimed,
-        status: PartStatus,
-        *,
-        platform_id: str | None = None,
-        error: tuple[str, str] | None = None,
-    ) -> bool:
-        """Write how the part ended. True: no more is to be done for it."""
-        adapter, _ = self.channels.open(claimed.message.channel)
-        outcome = deliveries.Outcome(claimed.part.id, status, claimed.claim_id, platform_id, error)
-
-        async def write() -> None:
-            account_id, session_id = UUID(request.ref.account_id), UUID(request.ref.session_id)
-            if await deliveries.settle_plainly(self.db, account_id, outcome):
-                self.dispatcher.notify_within(session_aggregate(account_id, session_id), MOMENT_S)
-                return
-            async with self.db.account(account_id) as conn:
-                aggregate = await deliveries.settle(
-                    conn,
-                    claimed.message.channel,
-                    session_id,
-                    UUID(request.message.message_id),
-                    outcome,
-                    has_receipts=adapter.capabilities.has_receipts,
-                )
-            if aggregate is not None:
-                self.dispatcher.notify_within(aggregate, MOMENT_S)
-
-        await self._persist(write)
-        return True
+        return await self.outcomes.settle(request, claimed, PartStatus.UNKNOWN, error=error)

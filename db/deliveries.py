@@ -55,24 +55,6 @@ _CLAIM: Final = text(
     WHERE id = :id
     """
 )
-_REQUEUE: Final = text(
-    """
-    UPDATE message_deliveries SET status = 'queued', claim_id = NULL, next_attempt_at = now() + make_interval(secs => :wait_s),
-        as_plain = as_plain OR :as_plain, error_code = :error_code, error_message = :error_message
-    WHERE id = :id AND claim_id = :claim_id
-    """
-)
-_HOLD: Final = text(
-    "UPDATE message_deliveries SET error_code = :error_code, error_message = :error_message"
-    " WHERE id = :id AND claim_id = :claim_id"
-)
-_KILL_REST: Final = text(
-    """
-    UPDATE message_deliveries SET status = 'dead', error_code = :error_code, error_message = :error_message,
-        settled_at = now(), claim_id = NULL
-    WHERE message_id = :message_id AND generation = :generation AND status = 'queued'
-    """
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,44 +183,6 @@ async def claim_plainly(
         None,
     )
     return Outgoing((part,), ChannelRow(*tuple(row)[11:]), row["reply_to"], row["at"], None), row["is_last"]
-
-
-async def requeue(
-    conn: AsyncConnection,
-    part_id: UUID,
-    claim_id: UUID,
-    error: tuple[str, str],
-    *,
-    wait_s: float,
-    as_plain: bool = False,
-) -> None:
-    """Give a part back, to be tried again after `wait_s`; no effect when the claim is not ours any more."""
-    await conn.execute(
-        _REQUEUE,
-        {
-            "id": part_id,
-            "claim_id": claim_id,
-            "wait_s": wait_s,
-            "as_plain": as_plain,
-            "error_code": error[0],
-            "error_message": error[1][:1000],
-        },
-    )
-
-
-async def hold(conn: AsyncConnection, part_id: UUID, claim_id: UUID, error: tuple[str, str]) -> None:
-    """Note why a claimed part has no result yet; it stays claimed until its deadline and grace are over."""
-    await conn.execute(
-        _HOLD, {"id": part_id, "claim_id": claim_id, "error_code": error[0], "error_message": error[1][:1000]}
-    )
-
-
-async def kill_rest(conn: AsyncConnection, message_id: UUID, generation: int, error: tuple[str, str]) -> None:
-    """End all parts that were not tried: nobody sends the second half of a message whose first half was refused."""
-    await conn.execute(
-        _KILL_REST,
-        {"message_id": message_id, "generation": generation, "error_code": error[0], "error_message": error[1][:1000]},
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from db import deliveries
+from db import claims, deliveries
 from db.deliveries import Outcome
 from db.session import Database
 from domain.message import PartStatus
@@ -72,8 +72,8 @@ class TestFencing:
                 conn, claimed[0].channel, before[0].session_id, message_id, late, has_receipts=False
             )
             assert told is None
-            await deliveries.hold(conn, part_id, former, ("late", "late"))
-            await deliveries.requeue(conn, part_id, former, ("late", "late"), wait_s=0)
+            await claims.hold(conn, part_id, former, ("late", "late"))
+            await claims.requeue(conn, part_id, former, ("late", "late"), wait_s=0)
         assert await rows(database, tenant, "SELECT * FROM message_deliveries") == before
         kept = Outcome(part_id, PartStatus.SENT, holder, "9")
         assert await deliveries.settle_plainly(database, account, kept)
