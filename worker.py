@@ -34,6 +34,7 @@ from activities.failpoints import Failpoints
 from activities.intake import Intake
 from activities.limiter import SendLimiter
 from activities.messages import MessageActivities
+from activities.previews import Previews
 from activities.queues import TaskQueues
 from activities.replies import Replies
 from activities.sessions import SessionActivities
@@ -122,7 +123,9 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
     )
     replies = Replies(db, platforms, dispatcher)
     failpoints, claims = Failpoints(settings.failpoint), Claims(settings.claim_s)
-    delivery = DeliveryActivities(db, channels, SendLimiter(redis, settings.send_pace), dispatcher, failpoints, claims)
+    limiter = SendLimiter(redis, settings.send_pace)
+    delivery = DeliveryActivities(db, channels, limiter, dispatcher, failpoints, claims)
+    previews = Previews(db, channels, limiter, failpoints)
     approvals = ApprovalActivities(db, dispatcher)
     return Desk(
         db=db,
@@ -130,7 +133,7 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
         http=http,
         dispatcher=dispatcher,
         sessions=SessionActivities(db, dispatcher, queues, history_cap=settings.history_cap),
-        agent=AgentActivities(db, models, publisher, replies, delivery, approvals),
+        agent=AgentActivities(db, models, publisher, replies, delivery, approvals, previews),
         approvals=approvals,
         messages=MessageActivities(db, replies),
         delivery=delivery,
@@ -218,6 +221,7 @@ async def run(settings: Settings) -> None:
         f"{socket.gethostname()}:{os.getpid()}",
         serves,
         socket_kinds(),
+        also=[desk.delivery.placeholders.sweep],
     )
     sweeper.start()
     try:

@@ -19,6 +19,7 @@ from temporalio.exceptions import ApplicationError
 from activities.approvals import ApprovalActivities
 from activities.delivery import DeliveryActivities
 from activities.heartbeat import heartbeating
+from activities.previews import Previews
 from activities.replies import Replies
 from activities.tools import TOOLS, ToolContext, ToolResult, needs_approval, run_tool, tool_specs
 from adapters.base import AgentModel
@@ -151,6 +152,7 @@ class AgentActivities:
     replies: Replies
     delivery: DeliveryActivities
     approvals: ApprovalActivities
+    previews: Previews
 
     @activity.defn
     async def request_model(self, step: ModelStepInput) -> ModelStepResult:
@@ -180,7 +182,7 @@ class AgentActivities:
         nonce = secrets.token_hex(4)
         request = _model_request(opened, turns.shown(opened.said, nonce) + _history(opened.steps), nonce)
         async with heartbeating():
-            answer = await self._stream(opened, turn_id, request)
+            answer = await self._stream(opened, step, request)
         row = StepRow(
             step.step,
             "model",
@@ -219,15 +221,18 @@ class AgentActivities:
             return result
         return replace(result, reply=await self.replies.record(step.turn, step.settling, stored))
 
-    async def _stream(self, opened: OpenTurn, turn_id: UUID, request: ModelRequest) -> Answer:
-        answer = Answer()
+    async def _stream(self, opened: OpenTurn, step: ModelStepInput, request: ModelRequest) -> Answer:
+        answer, attempt = Answer(), activity.info().attempt
         agent = opened.agent
         assert agent is not None
-        deltas = DeltaStream(self.publisher, opened.public_id, reply_public_id(turn_id), activity.info().attempt)
+        deltas = DeltaStream(self.publisher, opened.public_id, reply_public_id(UUID(step.turn.turn_id)), attempt)
+        growing = self.previews.begin(step, attempt, opened.configuration)
         try:
             async for event in self.models.get(agent.provider).stream(request):
                 if isinstance(event, TextDelta):
                     answer.text += event.text
+                    if growing is not None:
+                        growing.show(answer.text)
                     await deltas.add(event.text)
                 elif isinstance(event, ToolCall):
                     answer.calls.append(event)
@@ -235,6 +240,9 @@ class AgentActivities:
                     answer.usage = event
         except ModelError as error:
             raise _failure(error) from error
+        finally:
+            if growing is not None:
+                await growing.end()
         await deltas.flush()
         return answer
 

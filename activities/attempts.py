@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from db.deliveries import Claims, Outgoing, PartRow
 from domain.message import PartStatus, ReplyAddress
 
 BACKOFF_CAP_S: Final = 600.0
+LOOK_UP_FOR: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)

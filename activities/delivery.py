@@ -16,13 +16,14 @@ from uuid import UUID, uuid4
 import structlog
 from temporalio import activity
 
-from activities.attempts import Claimed, Wait, address, backoff_s, decide, lookup_request
+from activities.attempts import LOOK_UP_FOR, Claimed, Wait, address, backoff_s, decide, lookup_request
 from activities.channels import ChannelDesk
 from activities.dispatch import Dispatcher
 from activities.failpoints import Failpoints
 from activities.heartbeat import heartbeating
 from activities.limiter import SendLimiter, place_of
 from activities.outcomes import Outcomes
+from activities.placeholders import Placeholders, is_open, leftover
 from adapters.base import (
     Absent,
     Accepted,
@@ -46,7 +47,6 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 GIVE_UP_AFTER: Final = timedelta(hours=27)
-LOOK_UP_FOR: Final = timedelta(minutes=10)
 
 
 class ClaimExpiredError(Exception):
@@ -64,10 +64,12 @@ class DeliveryActivities:
     failpoints: Failpoints
     claims: Claims = field(default_factory=Claims)
     outcomes: Outcomes = field(init=False)
+    placeholders: Placeholders = field(init=False)
 
     def __post_init__(self) -> None:
         """Write outcomes where the claims are taken."""
         self.outcomes = Outcomes(self.db, self.channels, self.dispatcher)
+        self.placeholders = Placeholders(self.db, self.channels)
 
     @activity.defn
     async def deliver(self, request: DeliverInput) -> DeliverResult:
@@ -143,7 +145,8 @@ class DeliveryActivities:
         part, channel = claimed.part, claimed.message.channel
         adapter, context = self.channels.open(channel)
         to = address(claimed.message.reply_to)
-        place = place_of(adapter.capabilities, context, channel.platform, to.chat, Verb.SEND)
+        verb = Verb.EDIT if is_open(claimed.message, part) else Verb.SEND
+        place = place_of(adapter.capabilities, context, channel.platform, to.chat, verb)
         wait_s = await self.limiter.take(place, f"{request.message.message_id}:{request.message.generation}")
         if wait_s > 0:
             return await self.outcomes.give_back(claimed, wait_s)
@@ -154,16 +157,19 @@ class DeliveryActivities:
                 raise ClaimExpiredError
 
         try:
-            result = await adapter.send(
-                context,
-                SendRequest(
-                    address=to,
-                    part=RenderedPart(part.body, part.plain),
-                    nonce=part.nonce,
-                    before_write=before_write,
-                    as_plain=part.as_plain,
-                ),
-            )
+            if is_open(claimed.message, part):
+                result = await self.placeholders.replace(claimed.message, part, before_write)
+            else:
+                result = await adapter.send(
+                    context,
+                    SendRequest(
+                        address=to,
+                        part=RenderedPart(part.body, part.plain),
+                        nonce=part.nonce,
+                        before_write=before_write,
+                        as_plain=part.as_plain,
+                    ),
+                )
         except ClaimExpiredError:
             log.warning("delivery.claim_expired", part_id=str(part.id))
             error = ("claim_expired", "The worker was held up; not sent in this attempt")
@@ -179,18 +185,17 @@ class DeliveryActivities:
         """Keep the wait for those whom it concerns: a whole bot's on the channel's row as well."""
         channel = claimed.message.channel
         wait_s = result.retry_after_s or backoff_s(claimed.part.attempts + 1)
-        scope = result.scope or place.blames(wait_s)
-        # Where edits are counted apart, a wait without a name is that of the method which was called.
-        alone = place.apart and result.scope is not Scope.BOT
-        await self.limiter.pause(place, wait_s, scope, verb=place.verb if alone else None)
-        if scope is Scope.BOT and not (alone and place.verb is Verb.EDIT):
-            self.limiter.silence(channel.id, wait_s)
+        if await self.limiter.refused(channel.id, place, wait_s, result.scope):
             await self.outcomes.persist(lambda: self.channels.pause(channel, wait_s))
         return await self.outcomes.again(claimed, (result.code, result.message), wait_s, result.error_class)
 
     async def _record(self, request: DeliverInput, claimed: Claimed, result: SendResult) -> Wait | bool:
         if isinstance(result, Accepted):
-            return await self.outcomes.settle(request, claimed, PartStatus.SENT, platform_id=result.platform_message_id)
+            sent, error = result.platform_message_id, leftover(claimed.message, claimed.part)
+            settled = await self.outcomes.settle(request, claimed, PartStatus.SENT, platform_id=sent, error=error)
+            if is_open(claimed.message, claimed.part):
+                await self.placeholders.became(claimed.message)
+            return settled
         if isinstance(result, Refused):
             return await self._refused(request, claimed, result)
         return await self._unknown(request, claimed, result)
@@ -200,6 +205,9 @@ class DeliveryActivities:
         part = claimed.part
         if result.error_class is ErrorClass.BAD_MARKUP and not part.as_plain:
             await self.outcomes.again(claimed, error, 0.0, result.error_class, as_plain=True)
+            return False
+        if result.error_class is ErrorClass.GONE:
+            await self.outcomes.again(claimed, error, 0.0, result.error_class)
             return False
         tried_since = part.first_attempt_at or claimed.message.at
         if result.error_class is ErrorClass.TRANSIENT and claimed.message.at - tried_since < GIVE_UP_AFTER:
@@ -223,6 +231,10 @@ class DeliveryActivities:
     async def _resolve(self, request: DeliverInput, claimed: Claimed) -> Wait | bool:
         """Find out about an attempt that left no result: its worker died, or its answer was lost."""
         error = ("unknown_outcome", "The attempt was interrupted; the platform may or may not have delivered it")
+        if is_open(claimed.message, claimed.part):
+            # It was an edit, which may be repeated.
+            await self.outcomes.again(claimed, error, 0.0, "ambiguous")
+            return False
         adapter, context = self.channels.open(claimed.message.channel)
         if not adapter.capabilities.can_look_up:
             return await self._without_lookup(request, claimed, error)

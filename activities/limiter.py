@@ -9,6 +9,7 @@ process remembers waits and counts by itself (ruling 13).
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from typing import Final, cast
@@ -25,6 +26,8 @@ from realtime.client import Script
 
 log = structlog.get_logger()
 
+ASK_S: Final = 1.0
+"""How long an answer is waited for: the claim runs out meanwhile."""
 AWAY_S: Final = 1.0
 """How long Redis is not asked again once it did not answer: no message waits for its time-outs meanwhile."""
 SPARE: Final = 1
@@ -121,9 +124,19 @@ class SendLimiter:
         except (RedisError, OSError) as error:
             log.warning("limiter.redis_away", error=type(error).__name__)
 
-    def silence(self, channel_id: UUID, seconds: float) -> None:
-        """Remember that a channel's bot must be silent, so that no part is claimed for nothing."""
-        self._keep(str(channel_id), seconds)
+    async def refused(self, channel_id: UUID, place: Place, wait_s: float, named: Scope | None) -> bool:
+        """Keep the wait of a request that was refused for its rate; returns whether the whole bot has to be silent.
+
+        `named`: whom it concerns, where the platform says so. Where edits are counted apart, a wait that names nobody is
+        that of the method which was called.
+        """
+        scope, alone = named or place.blames(wait_s), place.apart and named is not Scope.BOT
+        await self.pause(place, wait_s, scope, verb=place.verb if alone else None)
+        whole = scope is Scope.BOT and not (alone and place.verb is Verb.EDIT)
+        if whole:
+            # Known by the channel as well, so that no part is claimed for nothing.
+            self._keep(str(channel_id), wait_s)
+        return whole
 
     def _keep(self, key: str, seconds: float) -> None:
         now = time.monotonic()
@@ -145,7 +158,8 @@ class SendLimiter:
             return self._buckets.take(wanted, ticket, spare)
         numbers = [value for one in wanted.values() for value in (round(one.interval_s * 1e6), one.burst)]
         try:
-            answer = await _TAKE.run(self._redis, [*waits, *wanted, ticket], len(waits), spare, *numbers)
+            async with asyncio.timeout(ASK_S):
+                answer = await _TAKE.run(self._redis, [*waits, *wanted, ticket], len(waits), spare, *numbers)
         except (RedisError, OSError) as error:
             log.warning("limiter.redis_away", error=type(error).__name__)
             self._away_until = time.monotonic() + AWAY_S

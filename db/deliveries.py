@@ -15,9 +15,10 @@ from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import parts
+from db import parts, previews
 from db.channels import ChannelRow
 from db.outbox import Aggregate
+from db.previews import PreviewRow
 from db.receipts import apply_parked
 from db.session import Database
 from domain.message import PartStatus
@@ -93,13 +94,16 @@ class PartRow:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message with its parts, its channel and where it goes, read under the session's lock at `at`."""
+    """A message with its parts, its channel and where it goes, read under the session's lock at `at`. `preview`: the
+    placeholder that shows it already.
+    """
 
     parts: tuple[PartRow, ...]
     channel: ChannelRow
     reply_to: dict[str, str | None]
     at: datetime
     barred: str | None
+    preview: PreviewRow | None = None
 
 
 def _barred(row: Row[Any]) -> str | None:
@@ -149,7 +153,8 @@ async def load(conn: AsyncConnection, message_id: UUID, generation: int) -> Outg
         )
         for row in rows
     )
-    return Outgoing(found, channel, first.reply_to, first.at, _barred(first))
+    preview = None if first.turn_id is None else await previews.find(conn, first.turn_id)
+    return Outgoing(found, channel, first.reply_to, first.at, _barred(first), preview)
 
 
 async def claim(conn: AsyncConnection, part_id: UUID, claim_id: UUID, hold_s: float) -> None:

@@ -39,7 +39,7 @@ BEGIN
       'message_id', m.id, 'delivery_status', m.delivery_status, 'message', flow.message_view(m))), m.trace_id);
 END $$;
 
--- Claims the next part of a message in the plain case: nothing waits, nothing failed, nobody took over. Returns nothing
+-- Claims the next part of a message in the plain case: nothing waits, nothing failed, nobody took over, nothing shows it. Returns nothing
 -- in every other case, which activities/attempts.py decides. Idempotent by claim.
 
 CREATE OR REPLACE FUNCTION flow.claim_part(
@@ -64,7 +64,7 @@ BEGIN
   IF s.status = 'blocked' OR (m.turn_id IS NOT NULL AND s.owner <> 'ai') OR EXISTS (
     SELECT 1 FROM message_deliveries x WHERE x.message_id = message AND x.generation = wanted_generation
       AND (x.status IN ('dead', 'unknown') OR (x.status = 'attempting' AND x.claim_id IS DISTINCT FROM claim))
-  ) THEN
+  ) OR EXISTS (SELECT 1 FROM reply_previews p WHERE p.turn_id = m.turn_id) THEN
     RETURN;
   END IF;
   SELECT x.* INTO c FROM chat_channels x WHERE x.id = m.channel_id;

@@ -22,6 +22,7 @@ from db.tables.conversations import (
     turns,
 )
 from db.tables.plumbing import channel_connections, outbox, worker_heartbeats
+from db.tables.previews import reply_previews
 
 __all__ = [
     "accounts",
@@ -40,6 +41,7 @@ __all__ = [
     "message_deliveries",
     "metadata",
     "outbox",
+    "reply_previews",
     "revoked_tokens",
     "service_tokens",
     "tool_approvals",

@@ -99,6 +99,19 @@ class TestTake:
         where = place(CHAT)
         assert [await limiter.take(where, f"m{number}") for number in range(9)] == [0] * 9
 
+    async def test_a_redis_that_says_nothing_holds_nobody_up(self) -> None:
+        async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+            await writer.wait_closed()
+
+        async with await asyncio.start_server(listen, "127.0.0.1", 0) as silent:
+            client = redis_client(f"redis://127.0.0.1:{silent.sockets[0].getsockname()[1]}/0")
+            limiter, where = SendLimiter(client), place(CHAT)
+            assert [await limiter.take(where, f"m{number}") for number in range(2)] == [0, 0]
+            assert await limiter.take(where, "m2") > 0
+            await client.aclose()
+
     async def test_two_processes_share_one_bucket(self, limiter: SendLimiter, redis_url: str) -> None:
         bot = uuid4().hex
         command = [sys.executable, "-c", OTHER, redis_url, bot]
