@@ -36,6 +36,7 @@ from activities.indications import Indications
 from activities.intake import Intake
 from activities.limiter import SendLimiter
 from activities.messages import MessageActivities
+from activities.previews import Previews
 from activities.queues import TaskQueues
 from activities.replies import Replies
 from activities.sessions import SessionActivities
@@ -45,7 +46,7 @@ from adapters.models import AgentModels
 from adapters.registry import Platforms, platform_names
 from config import Settings
 from db.credentials import CredentialBox
-from db.deliveries import Claims
+from db.part_rows import Claims
 from db.session import Database
 from realtime.client import redis_client
 from realtime.publish import Publisher
@@ -128,8 +129,9 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
     replies = Replies(db, platforms, dispatcher)
     failpoints, claims = Failpoints(settings.failpoint), Claims(settings.claim_s)
     files = file_store(settings.files_folder(), settings.bucket())
-    limiter = SendLimiter(redis)
+    limiter = SendLimiter(redis, settings.send_pace)
     delivery = DeliveryActivities(db, channels, limiter, dispatcher, failpoints, claims, files)
+    previews, indications = Previews(db, channels, limiter, failpoints), Indications(db, channels, limiter)
     approvals = ApprovalActivities(db, dispatcher)
     return Desk(
         db=db,
@@ -138,7 +140,7 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
         files=files,
         dispatcher=dispatcher,
         sessions=SessionActivities(db, dispatcher, queues, history_cap=settings.history_cap),
-        agent=AgentActivities(db, models, publisher, replies, delivery, approvals, Indications(db, channels, limiter)),
+        agent=AgentActivities(db, models, publisher, replies, delivery, approvals, indications, previews),
         approvals=approvals,
         messages=MessageActivities(db, replies),
         delivery=delivery,
@@ -226,6 +228,7 @@ async def run(settings: Settings) -> None:
         f"{socket.gethostname()}:{os.getpid()}",
         serves,
         socket_kinds(),
+        also=[desk.delivery.placeholders.sweep],
     )
     sweeper.start()
     try:

@@ -43,10 +43,12 @@ NAMED: Final = {
     "not_enough_rights": (403, 50013, "Missing Permissions"),
     "invalid_auth": (401, 0, "401: Unauthorized"),
     "too_long": (400, 50035, "Invalid Form Body"),
+    "message_gone": (404, 10008, "Unknown Message"),
+    "edit_closed": (403, 50005, "Cannot edit a message authored by another user"),
     "archived": (400, 50083, "Thread is archived"),
     "slow_mode": (400, 20016, "This action cannot be performed due to slowmode rate limit."),
 }
-"""The errors that a script can name."""
+"""The errors that a script can name; `global` makes a rate limit the whole bot's."""
 
 Act = Callable[[Channel, Args, dict[str, str]], Answer]
 
@@ -220,7 +222,13 @@ class DiscordApi:
         if not message.from_bot:
             raise DiscordError(403, 50005, "Cannot edit a message authored by another user")
         content = args.text("content") or ""
-        message.text, message.source, message.edited_at = visible(content), content, time.time()
+        if utf16_length(content) > _CONTENT_MAX:
+            raise DiscordError(*NAMED["too_long"])
+        if channel.options.flood_control:
+            wait_s = self._flood.edit_wait_s(channel.name, "discord", chat, time.monotonic())
+            if wait_s:
+                return _rate_limited(float(wait_s))
+        message.reword(visible(content), content, time.time())
         self._world.save_message(channel, message)
         self._world.note_received(channel, "edit", message)
         tell(channel, chat, "MESSAGE_UPDATE", message)
@@ -270,16 +278,19 @@ def _refusal(error: DiscordError) -> Answer:
     return Answer({"message": str(error), "code": error.code}, error.status, error=str(error.code))
 
 
-def _rate_limited(wait_s: float) -> Answer:
-    body: Json = {"message": "You are being rate limited.", "retry_after": round(wait_s, 3), "global": False}
-    headers = {"Retry-After": str(max(1, round(wait_s + 0.49))), "X-RateLimit-Scope": "user"}
+def _rate_limited(wait_s: float, *, whole: bool = False) -> Answer:
+    body: Json = {"message": "You are being rate limited.", "retry_after": round(wait_s, 3), "global": whole}
+    scope = "global" if whole else "user"
+    headers = {"Retry-After": str(max(1, round(wait_s + 0.49))), "X-RateLimit-Scope": scope}
+    if whole:
+        return Answer(body, 429, headers | {"X-RateLimit-Global": "true"}, error="429", retry_after_s=wait_s)
     return Answer(body, 429, headers | {"X-RateLimit-Bucket": "simulated"}, error="429", retry_after_s=wait_s)
 
 
 def _refuse(fault: Fault) -> Answer:
     script = fault.script
     if script.kind == "rate_limited":
-        return _rate_limited(fault.wait_s(time.monotonic()))
+        return _rate_limited(fault.wait_s(time.monotonic()), whole=script.error == "global")
     if script.kind == "server_error":
         return Answer({"message": "500: Internal Server Error", "code": 0}, script.status, error="500")
     if script.error.isdecimal():

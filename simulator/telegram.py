@@ -1,7 +1,8 @@
 """Telegram's Bot API: `/bot{token}/{method}`, answers and refusals word for word.
 
 https://core.telegram.org/bots/api; platforms.md §2.4 and §2.5; descriptions as the server gives them
-(tdlib/telegram-bot-api, Client.cpp). Drafts are not played; polling is, in telegram_polls.py, and files in telegram_content.py.
+(tdlib/telegram-bot-api, Client.cpp). Polling is played in telegram_polls.py, files in telegram_content.py, drafts in
+telegram_drafts.py.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from simulator.limits import FloodControl
 from simulator.records import Chat, Credentials, Json, Message, Options
 from simulator.state import World
 from simulator.telegram_content import SENDS, read_content, read_keyboard
+from simulator.telegram_drafts import draft
 from simulator.telegram_polls import Polls
 from simulator.telegram_rules import (
     NAMED,
@@ -57,6 +59,7 @@ class TelegramApi:
             "getwebhookinfo": self._webhook_info,
             "getupdates": self._get_updates,
             **{name: partial(self._send_message, name) for name in SENDS},
+            "sendmessagedraft": self._draft,
             "editmessagetext": self._edit_text,
             "deletemessage": self._delete_message,
             "sendchataction": self._chat_action,
@@ -202,9 +205,16 @@ class TelegramApi:
             location=content.location,
             choices=choices,
         )
+        channel.drafts.pop(chat.id, None)
         self._world.save_message(channel, message)
         self._world.note_received(channel, "send", message)
         return ok(message_object(channel, message), message)
+
+    def _draft(self, channel: Channel, args: Args) -> Answer:
+        chat = self._open_chat(channel, args)
+        self._limit(channel, chat)
+        draft(self._world, channel, chat, args)
+        return ok(True)
 
     def _edit_text(self, channel: Channel, args: Args) -> Answer:
         chat = self._open_chat(channel, args)
@@ -221,8 +231,8 @@ class TelegramApi:
             )
             raise RefusedError(400, text)
         self._limit(channel, chat)
-        message.text, message.entities, message.source = parsed.text, parsed.entities, args.text("text") or ""
-        message.edited_at = time.time()
+        message.entities = parsed.entities
+        message.reword(parsed.text, args.text("text") or "", time.time())
         self._world.save_message(channel, message)
         self._world.note_received(channel, "edit", message)
         return ok(message_object(channel, message), message)
