@@ -196,6 +196,12 @@ class Settings(FileSettings, StackSettings):
         le=120,
         description="Seconds that a worker has to send one part; a quarter of it later its outcome counts as unknown.",
     )
+    send_pace: float = Field(
+        1.0,
+        ge=0,
+        le=1_000,
+        description="How much faster than the platforms' published limits we may send; 0: only the waits that they impose.",
+    )
     history_cap: int = Field(
         2_000,
         ge=50,

@@ -37,6 +37,7 @@ from activities.intake import Intake
 from activities.limiter import SendLimiter
 from activities.media import MediaActivities
 from activities.messages import MessageActivities
+from activities.previews import Previews
 from activities.queues import TaskQueues
 from activities.replies import Replies
 from activities.sessions import SessionActivities
@@ -46,7 +47,7 @@ from adapters.models import AgentModels
 from adapters.registry import Platforms, platform_names
 from config import Settings
 from db.credentials import CredentialBox
-from db.deliveries import Claims
+from db.part_rows import Claims
 from db.session import Database
 from realtime.client import redis_client
 from realtime.publish import Publisher
@@ -122,6 +123,11 @@ class Desk:
         await self.db.close()
 
 
+def _models(settings: Settings, http: httpx2.AsyncClient) -> AgentModels:
+    key = settings.agent_api_key
+    return AgentModels(http, base_url=settings.agent_base_url, api_key=key.get_secret_value() if key else None)
+
+
 def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
     """Build what the activities need. `client` signals workflows from the outbox."""
     db = Database(settings.database_url.get_secret_value())
@@ -132,15 +138,13 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
     dispatcher = Dispatcher(db, lambda: client, publisher, task_queue=queues.chat)
     box = CredentialBox(settings.credentials_keys())
     channels = ChannelDesk(db, platforms, box, dispatcher, settings.base_url())
-    models = AgentModels(
-        http,
-        base_url=settings.agent_base_url,
-        api_key=settings.agent_api_key.get_secret_value() if settings.agent_api_key else None,
-    )
+    models = _models(settings, http)
     replies = Replies(db, platforms, dispatcher)
-    failpoints, claims, limiter = Failpoints(settings.failpoint), Claims(settings.claim_s), SendLimiter(redis)
+    failpoints, claims = Failpoints(settings.failpoint), Claims(settings.claim_s)
+    limiter = SendLimiter(redis, settings.send_pace)
     files = file_store(settings.files_folder(), settings.bucket())
     delivery = DeliveryActivities(db, channels, limiter, dispatcher, failpoints, claims, files)
+    previews, indications = Previews(db, channels, limiter, failpoints), Indications(db, channels, limiter)
     approvals = ApprovalActivities(db, dispatcher)
     return Desk(
         db=db,
@@ -150,7 +154,7 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
         sessions=SessionActivities(
             db, dispatcher, queues, history_cap=settings.history_cap, file_wait_s=settings.file_wait_s
         ),
-        agent=AgentActivities(db, models, publisher, replies, delivery, approvals, Indications(db, channels, limiter)),
+        agent=AgentActivities(db, models, publisher, replies, delivery, approvals, indications, previews),
         approvals=approvals,
         messages=MessageActivities(db, replies),
         delivery=delivery,
@@ -239,6 +243,7 @@ async def run(settings: Settings) -> None:
         f"{socket.gethostname()}:{os.getpid()}",
         serves,
         socket_kinds(),
+        also=[desk.delivery.placeholders.sweep],
     )
     sweeper.start()
     try:

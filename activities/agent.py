@@ -20,6 +20,7 @@ from activities.approvals import ApprovalActivities
 from activities.delivery import DeliveryActivities
 from activities.heartbeat import heartbeating
 from activities.indications import Indications
+from activities.previews import Previews
 from activities.replies import Replies
 from activities.tools import TOOLS, ToolContext, ToolResult, needs_approval, run_tool, tool_specs
 from adapters.base import AgentModel
@@ -153,6 +154,7 @@ class AgentActivities:
     delivery: DeliveryActivities
     approvals: ApprovalActivities
     indications: Indications
+    previews: Previews
 
     @activity.defn
     async def request_model(self, step: ModelStepInput) -> ModelStepResult:
@@ -182,7 +184,7 @@ class AgentActivities:
         nonce = secrets.token_hex(4)
         request = _model_request(opened, turns.shown(opened.said, nonce) + _history(opened.steps), nonce)
         async with heartbeating(), self.indications.during(step.turn, first=step.step == 1):
-            answer = await self._stream(opened, turn_id, request)
+            answer = await self._stream(opened, step, request)
         row = StepRow(
             step.step,
             "model",
@@ -221,15 +223,18 @@ class AgentActivities:
             return result
         return replace(result, reply=await self.replies.record(step.turn, step.settling, stored))
 
-    async def _stream(self, opened: OpenTurn, turn_id: UUID, request: ModelRequest) -> Answer:
-        answer = Answer()
+    async def _stream(self, opened: OpenTurn, step: ModelStepInput, request: ModelRequest) -> Answer:
+        answer, attempt = Answer(), activity.info().attempt
         agent = opened.agent
         assert agent is not None
-        deltas = DeltaStream(self.publisher, opened.public_id, reply_public_id(turn_id), activity.info().attempt)
+        deltas = DeltaStream(self.publisher, opened.public_id, reply_public_id(UUID(step.turn.turn_id)), attempt)
+        growing = self.previews.begin(step, attempt, opened.configuration)
         try:
             async for event in self.models.get(agent.provider).stream(request):
                 if isinstance(event, TextDelta):
                     answer.text += event.text
+                    if growing is not None:
+                        growing.show(answer.text)
                     await deltas.add(event.text)
                 elif isinstance(event, ToolCall):
                     answer.calls.append(event)
@@ -237,6 +242,9 @@ class AgentActivities:
                     answer.usage = event
         except ModelError as error:
             raise _failure(error) from error
+        finally:
+            if growing is not None:
+                await growing.end()
         await deltas.flush()
         return answer
 

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 from adapters.base import Capabilities, ErrorClass, LookupRequest
-from db.deliveries import Claims, Outgoing, PartRow
+from db.part_rows import Claims, Outgoing, PartRow
 from domain.message import PartStatus, ReplyAddress
 
 AMBIGUOUS: Final = "ambiguous"
 BACKOFF_CAP_S: Final = 600.0
 FIRST_RECEIPT_S: Final = 1.0
 """How long the first look for a receipt waits."""
+LOOK_UP_FOR: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)

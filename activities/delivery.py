@@ -16,38 +16,39 @@ from uuid import UUID, uuid4
 import structlog
 from temporalio import activity
 
-from activities.attempts import AMBIGUOUS, FIRST_RECEIPT_S, Claimed, Wait, backoff_s, decide, lookup_request, paced
+from activities.attempts import (
+    AMBIGUOUS,
+    FIRST_RECEIPT_S,
+    LOOK_UP_FOR,
+    Claimed,
+    Wait,
+    backoff_s,
+    decide,
+    lookup_request,
+    paced,
+)
 from activities.channels import ChannelDesk
-from activities.dispatch import MOMENT_S, Dispatcher
+from activities.dispatch import Dispatcher
 from activities.failpoints import Failpoints
 from activities.files import FileStore
 from activities.heartbeat import heartbeating
 from activities.limiter import SendLimiter
+from activities.outcomes import Outcomes
 from activities.parts import WINDOW_CLOSED, ClaimExpiredError, PartSender, instead_note, window_template
 from activities.persistence import until_stored
-from adapters.base import (
-    Absent,
-    Accepted,
-    CannotTell,
-    ErrorClass,
-    Found,
-    Refused,
-    SendResult,
-    Unknown,
-)
-from db import deliveries
-from db.deliveries import Change, Claims, PartRow
-from db.outbox import session_aggregate
+from activities.placeholders import Placeholders, is_open, leftover
+from adapters.base import Absent, Accepted, CannotTell, ErrorClass, Found, Refused, SendResult, Unknown
+from adapters.limits import Place, Scope
+from db import claims, deliveries
+from db.part_rows import Claims, PartRow
 from db.session import Database
 from domain.channel import AmbiguousPolicy
 from domain.message import PartStatus
-from domain.outbound import Payload
 from domain.work import DeliverInput, DeliverResult
 
 log = structlog.get_logger()
 
 GIVE_UP_AFTER: Final = timedelta(hours=27)
-LOOK_UP_FOR: Final = timedelta(minutes=10)
 
 
 @dataclass
@@ -61,9 +62,14 @@ class DeliveryActivities:
     failpoints: Failpoints
     claims: Claims = field(default_factory=Claims)
     files: FileStore | None = None
+    outcomes: Outcomes = field(init=False)
+    placeholders: Placeholders = field(init=False)
 
     def __post_init__(self) -> None:
-        self._sender = PartSender(self.db, self.channels, self.claims, self.files)
+        """Write outcomes where the claims are taken."""
+        self.outcomes = Outcomes(self.db, self.channels, self.dispatcher)
+        self.placeholders = Placeholders(self.db, self.channels)
+        self._sender = PartSender(self.db, self.channels, self.claims, self.placeholders, self.files)
 
     @activity.defn
     async def deliver(self, request: DeliverInput) -> DeliverResult:
@@ -113,7 +119,7 @@ class DeliveryActivities:
 
     async def _next(self, request: DeliverInput, claim_id: UUID, began: float) -> Claimed | Wait | None:
         account_id = UUID(request.ref.account_id)
-        paused = await self.limiter.wait_s(UUID(request.ref.channel_id))
+        paused = self.limiter.wait_s(UUID(request.ref.channel_id))
         aggregate = None
         async with self.db.account(account_id) as conn:
             message = await deliveries.load(conn, UUID(request.message.message_id), request.message.generation)
@@ -122,7 +128,7 @@ class DeliveryActivities:
             step = decide(message, paused, self.claims)
             if isinstance(step, tuple):
                 message_id = UUID(request.message.message_id)
-                await deliveries.kill_rest(conn, message_id, request.message.generation, step)
+                await claims.kill_rest(conn, message_id, request.message.generation, step)
                 aggregate = await deliveries.publish(conn, account_id, UUID(request.ref.session_id), message_id)
             elif isinstance(step, PartRow):
                 await deliveries.claim(conn, step.id, claim_id, self.claims.hold_of(step))
@@ -136,6 +142,11 @@ class DeliveryActivities:
         return Claimed(message, step, claim_id, deadline, resolve=resolve, last=step is message.parts[-1])
 
     async def _send(self, request: DeliverInput, claimed: Claimed) -> Wait | bool:
+        place = self._sender.place(claimed)
+        wait_s = await self.limiter.take(place, f"{request.message.message_id}:{request.message.generation}")
+        if wait_s > 0:
+            return await self.outcomes.give_back(claimed, wait_s)
+
         def before_write() -> None:
             self.failpoints.at("deliver.before_write")
             if time.monotonic() >= claimed.deadline:
@@ -146,15 +157,30 @@ class DeliveryActivities:
         except ClaimExpiredError:
             log.warning("delivery.claim_expired", part_id=str(claimed.part.id))
             error = ("claim_expired", "The worker was held up; not sent in this attempt")
-            return await self._again(claimed, error, 0.0, "claim_expired")
+            return await self.outcomes.again(claimed, error, 0.0, "claim_expired")
         self.failpoints.at("deliver.sent")
+        if isinstance(result, Refused) and result.error_class is ErrorClass.RATE_LIMITED:
+            return await self._rate_limited(claimed, place, result)
+        if isinstance(result, Accepted) and result.pause_s > 0:
+            await self.limiter.pause(place, result.pause_s, Scope.CHAT, verb=place.verb)
         return await self._record(request, claimed, result)
+
+    async def _rate_limited(self, claimed: Claimed, place: Place, result: Refused) -> Wait:
+        """Keep the wait for those whom it concerns: a whole bot's on the channel's row as well."""
+        channel = claimed.message.channel
+        wait_s = result.retry_after_s or backoff_s(claimed.part.attempts + 1)
+        if await self.limiter.refused(channel.id, place, wait_s, result.scope):
+            await until_stored(lambda: self.channels.pause(channel, wait_s))
+        return await self.outcomes.again(claimed, (result.code, result.message), wait_s, result.error_class)
 
     async def _record(self, request: DeliverInput, claimed: Claimed, result: SendResult) -> Wait | bool:
         if isinstance(result, Accepted):
-            note = instead_note(claimed.part)
-            platform_id = result.platform_message_id
-            return await self._settle(request, claimed, PartStatus.SENT, platform_id=platform_id, error=note)
+            sent = result.platform_message_id
+            note = leftover(claimed.message, claimed.part) or instead_note(claimed.part)
+            settled = await self.outcomes.settle(request, claimed, PartStatus.SENT, platform_id=sent, error=note)
+            if is_open(claimed.message, claimed.part):
+                await self.placeholders.became(claimed.message)
+            return settled
         if isinstance(result, Refused):
             return await self._refused(request, claimed, result)
         return await self._unknown(request, claimed, result)
@@ -162,30 +188,28 @@ class DeliveryActivities:
     async def _refused(self, request: DeliverInput, claimed: Claimed, result: Refused) -> Wait | bool:
         error = (result.code, result.message)
         part = claimed.part
-        if result.error_class is ErrorClass.RATE_LIMITED:
-            wait_s = result.retry_after_s or backoff_s(part.attempts + 1)
-            await self.limiter.pause(claimed.message.channel.id, wait_s)
-            await until_stored(lambda: self.channels.pause(claimed.message.channel, wait_s))
-            return await self._again(claimed, error, wait_s, result.error_class)
         if result.error_class is ErrorClass.BAD_MARKUP and not part.as_plain:
-            await self._again(claimed, error, 0.0, result.error_class, as_plain=True)
+            await self.outcomes.again(claimed, error, 0.0, result.error_class, as_plain=True)
+            return False
+        if result.error_class is ErrorClass.GONE:
+            await self.outcomes.again(claimed, error, 0.0, result.error_class)
             return False
         if result.error_class is ErrorClass.WINDOW_CLOSED:
             return await self._outside_window(request, claimed, result)
         tried_since = part.first_attempt_at or claimed.message.at
         if result.error_class is ErrorClass.TRANSIENT and claimed.message.at - tried_since < GIVE_UP_AFTER:
-            return await self._again(claimed, error, backoff_s(part.attempts + 1), result.error_class)
+            return await self.outcomes.again(claimed, error, backoff_s(part.attempts + 1), result.error_class)
         if result.error_class is ErrorClass.CHANNEL_BROKEN:
             await until_stored(lambda: self.channels.broken(claimed.message.channel, result.message))
-        return await self._settle(request, claimed, PartStatus.DEAD, error=error)
+        return await self.outcomes.settle(request, claimed, PartStatus.DEAD, error=error)
 
     async def _outside_window(self, request: DeliverInput, claimed: Claimed, result: Refused) -> Wait | bool:
         """Go on with the channel's template in the part's place; without one it is dead, with words for what to do."""
         error = (WINDOW_CLOSED, result.message)
         template = window_template(claimed.message.channel.configuration, claimed.part)
         if template is None:
-            return await self._settle(request, claimed, PartStatus.DEAD, error=error)
-        await self._again(claimed, error, 0.0, result.error_class, payload=template)
+            return await self.outcomes.settle(request, claimed, PartStatus.DEAD, error=error)
+        await self.outcomes.again(claimed, error, 0.0, result.error_class, payload=template)
         return False
 
     async def _unknown(self, request: DeliverInput, claimed: Claimed, result: Unknown) -> Wait | bool:
@@ -194,21 +218,25 @@ class DeliveryActivities:
         if isinstance(looked, Wait | bool):
             return looked
         # It may still be on its way: ask again when this claim's deadline is certainly over.
-        await until_stored(lambda: self._hold(claimed, error))
+        await self.outcomes.hold(claimed, error)
         return Wait(max(0.1, claimed.deadline - time.monotonic()) + self.claims.grace_s, AMBIGUOUS)
 
     async def _resolve(self, request: DeliverInput, claimed: Claimed) -> Wait | bool:
         """Find out about an attempt that left no result: its worker died, or its answer was lost."""
         error = ("unknown_outcome", "The attempt was interrupted; the platform may or may not have delivered it")
+        if is_open(claimed.message, claimed.part):
+            # It was an edit, which may be repeated; the part itself goes when the placeholder is out of the way.
+            await self.outcomes.again(claimed, error, 0.0, AMBIGUOUS)
+            return False
         looked = await self._look_up(request, claimed, error)
         if isinstance(looked, Wait | bool):
             return looked
         if isinstance(looked, Absent):
-            await self._again(claimed, ("not_delivered", "The platform does not have it"), 0.0, AMBIGUOUS)
+            await self.outcomes.again(claimed, ("not_delivered", "The platform does not have it"), 0.0, AMBIGUOUS)
             return False
         first = claimed.part.first_attempt_at or claimed.message.at
         if claimed.message.at - first > LOOK_UP_FOR:
-            return await self._settle(request, claimed, PartStatus.UNKNOWN, error=(error[0], looked.reason))
+            return await self.outcomes.settle(request, claimed, PartStatus.UNKNOWN, error=(error[0], looked.reason))
         return Wait(max(looked.retry_after_s or 0.0, self.claims.hold_s + self.claims.grace_s), AMBIGUOUS)
 
     async def _look_up(
@@ -219,7 +247,7 @@ class DeliveryActivities:
             return await self._without_lookup(request, claimed, error)
         looked = await adapter.lookup(context, lookup_request(claimed))
         if isinstance(looked, Found):
-            return await self._settle(request, claimed, PartStatus.SENT, platform_id=looked.platform_message_id)
+            return await self.outcomes.settle(request, claimed, PartStatus.SENT, platform_id=looked.platform_message_id)
         return looked
 
     async def _without_lookup(self, request: DeliverInput, claimed: Claimed, error: tuple[str, str]) -> Wait | bool:
@@ -228,67 +256,11 @@ class DeliveryActivities:
         waits_s = self.claims.receipt_wait_s if adapter.capabilities.receipts_name_sends else 0.0
         if claimed.message.at - first < timedelta(seconds=waits_s):
             # A receipt will name the send if it arrived, and end the part by itself.
-            await until_stored(lambda: self._hold(claimed, error))
+            await self.outcomes.hold(claimed, error)
             return Wait(FIRST_RECEIPT_S, AMBIGUOUS)
         within_nonce = claimed.message.at - first < timedelta(seconds=adapter.capabilities.nonce_window_s)
         policy = claimed.message.channel.configuration.get("ambiguous_policy")
         if within_nonce or policy == AmbiguousPolicy.AT_LEAST_ONCE:
-            await self._again(claimed, error, 0.0, AMBIGUOUS)
+            await self.outcomes.again(claimed, error, 0.0, AMBIGUOUS)
             return False
-        return await self._settle(request, claimed, PartStatus.UNKNOWN, error=error)
-
-    async def _hold(self, claimed: Claimed, error: tuple[str, str]) -> None:
-        async with self.db.account(claimed.message.channel.account_id) as conn:
-            await deliveries.hold(conn, claimed.part.id, claimed.claim_id, error)
-
-    async def _again(
-        self,
-        claimed: Claimed,
-        error: tuple[str, str],
-        wait_s: float,
-        error_class: str,
-        *,
-        as_plain: bool = False,
-        payload: Payload | None = None,
-    ) -> Wait:
-        part_id, claim_id, change = claimed.part.id, claimed.claim_id, Change(wait_s, as_plain, payload)
-
-        async def write() -> None:
-            async with self.db.account(claimed.message.channel.account_id) as conn:
-                await deliveries.requeue(conn, part_id, claim_id, error, change)
-
-        await until_stored(write)
-        return Wait(wait_s, error_class)
-
-    async def _settle(
-        self,
-        request: DeliverInput,
-        claimed: Claimed,
-        status: PartStatus,
-        *,
-        platform_id: str | None = None,
-        error: tuple[str, str] | None = None,
-    ) -> bool:
-        """Write how the part ended. True: no more is to be done for it."""
-        adapter, _ = self.channels.open(claimed.message.channel)
-        outcome = deliveries.Outcome(claimed.part.id, status, claimed.claim_id, platform_id, error)
-
-        async def write() -> None:
-            account_id, session_id = UUID(request.ref.account_id), UUID(request.ref.session_id)
-            if await deliveries.settle_plainly(self.db, account_id, outcome):
-                self.dispatcher.notify_within(session_aggregate(account_id, session_id), MOMENT_S)
-                return
-            async with self.db.account(account_id) as conn:
-                aggregate = await deliveries.settle(
-                    conn,
-                    claimed.message.channel,
-                    session_id,
-                    UUID(request.message.message_id),
-                    outcome,
-                    has_receipts=adapter.capabilities.has_receipts,
-                )
-            if aggregate is not None:
-                self.dispatcher.notify_within(aggregate, MOMENT_S)
-
-        await until_stored(write)
-        return True
+        return await self.outcomes.settle(request, claimed, PartStatus.UNKNOWN, error=error)

@@ -209,6 +209,6 @@ def file_store(folder: Path, bucket: Bucket | None = None) -> FileStore:
     """Return the store that is configured: the bucket where there is one, else the folder."""
     if bucket is None:
         return FileStore(Folder(folder), spool=folder)
-    from activities.buckets import ObjectStore
+    from activities.object_store import ObjectStore
 
     return FileStore(ObjectStore(bucket))

@@ -1,7 +1,8 @@
 """Passing signs to a person while their answer is made: read, and "typing" for as long as it lasts.
 
 Best effort beside the turn, in tasks of their own: nothing waits for them, nothing of them is stored or repeated, and a turn that
-is quick shows none. Off where `configuration.typing_indicator` is false, and while the platform asks the bot to wait.
+is quick shows none. Off where `configuration.typing_indicator` is false, while the platform asks the bot to wait, and where the
+messages themselves need the room.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import structlog
 
 from activities.attempts import address
 from activities.channels import ChannelDesk
-from activities.limiter import SendLimiter
+from activities.limiter import SendLimiter, place_of
 from adapters.base import Indication
+from adapters.limits import Verb
 from db import message_views
 from db.channels import load_channel
 from db.session import Database
@@ -84,14 +86,17 @@ class Indications:
             return
         if channel.configuration.get("typing_indicator") is False or reply_to is None:
             return
-        if await self.limiter.wait_s(channel_id) > 0:
+        if self.limiter.waits_here(channel_id):
             return
         adapter, context = self.channels.open(channel)
-        if ended.is_set():
-            await adapter.indicate(context, address(reply_to), Indication.READ)
+        to, can = address(reply_to), adapter.capabilities
+        place = place_of(can, context, channel.platform, to.chat, Verb.SIGN)
+        if ended.is_set() and await self.limiter.has_room(place):
+            await adapter.indicate(context, to, Indication.READ)
         while not ended.is_set():
-            await adapter.indicate(context, address(reply_to), Indication.TYPING)
-            await _within(ended, adapter.capabilities.typing_s)
+            if await self.limiter.has_room(place):
+                await adapter.indicate(context, to, Indication.TYPING)
+            await _within(ended, can.typing_s)
 
 
 async def _within(ended: asyncio.Event, seconds: float) -> None:

@@ -1,4 +1,5 @@
-"""One claimed part becomes one send: its file opened, its place named, and not beyond the platform's reply window.
+"""One claimed part becomes one send, or the edit of its placeholder: its file opened, its place named, and not beyond the
+platform's reply window.
 
 Called by activities/delivery.py, which decides what becomes of the answer.
 """
@@ -16,9 +17,12 @@ from pydantic import ValidationError
 from activities.attempts import Claimed, address
 from activities.channels import ChannelDesk
 from activities.files import FileStore, NoSuchFileError
+from activities.limiter import place_of
+from activities.placeholders import Placeholders, is_open
 from adapters.base import Capabilities, ErrorClass, OutgoingFile, Refused, RenderedPart, SendRequest, SendResult
-from db import deliveries
-from db.deliveries import Claims, PartRow
+from adapters.limits import Place, Verb
+from db import claims
+from db.part_rows import Claims, PartRow
 from db.session import Database
 from domain.outbound import FilePart, Template
 from domain.sanitize import storable
@@ -43,11 +47,27 @@ class PartSender:
     db: Database
     channels: ChannelDesk
     claims: Claims
+    placeholders: Placeholders
     files: FileStore | None = None
+
+    def place(self, claimed: Claimed) -> Place:
+        """Return what the part's request counts as, where the platform counts."""
+        part, message = claimed.part, claimed.message
+        adapter, context = self.channels.open(message.channel)
+        return place_of(
+            adapter.capabilities,
+            context,
+            message.channel.platform,
+            address(message.reply_to).chat,
+            Verb.EDIT if is_open(message, part) else Verb.SEND,
+            with_file=isinstance(part.payload, FilePart),
+        )
 
     async def send(self, claimed: Claimed, before_write: Callable[[], None]) -> SendResult:
         """Try once. Raises what `before_write` raises, and ClaimExpiredError where an upload outlived its claim."""
         part, message = claimed.part, claimed.message
+        if is_open(message, part):
+            return await self.placeholders.replace(message, part, before_write)
         adapter, context = self.channels.open(message.channel)
         if not _may_write(adapter.capabilities, part, message.last_inbound_at, message.at):
             hours = adapter.capabilities.reply_window_s // 3600
@@ -61,7 +81,7 @@ class PartSender:
 
         async def keep_ref(upload_ref: str) -> None:
             async with self.db.account(message.channel.account_id) as conn:
-                if not await deliveries.keep_ref(conn, part.id, claimed.claim_id, upload_ref):
+                if not await claims.keep_ref(conn, part.id, claimed.claim_id, upload_ref):
                     raise ClaimExpiredError
             claimed.kept.append(upload_ref)
 

@@ -32,7 +32,7 @@ AT_ONCE: Final = 16
 
 @dataclass
 class Sweeper:
-    """One per worker process."""
+    """One per worker process. `also`: what else is looked after, every `SWEEP_EVERY_S`."""
 
     db: Database
     dispatcher: Dispatcher
@@ -40,6 +40,7 @@ class Sweeper:
     queues: list[str]
     socket_kinds: Sequence[str]
     sweep_after: timedelta = outbox.SWEEP_AFTER
+    also: Sequence[Callable[[], Awaitable[object]]] = ()
     _tasks: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
 
     def start(self) -> None:
@@ -50,6 +51,7 @@ class Sweeper:
             asyncio.create_task(self._repeat(self.beat, BEAT_EVERY_S)),
             asyncio.create_task(self._repeat(self.free, FREE_EVERY_S)),
             asyncio.create_task(self._repeat(self.connect, CONNECT_EVERY_S)),
+            *(asyncio.create_task(self._repeat(work, SWEEP_EVERY_S)) for work in self.also),
         ]
 
     async def close(self) -> None:

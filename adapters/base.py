@@ -7,18 +7,21 @@ activities (send, lookup, indicate, locate_media, stream).
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from adapters.capabilities import Capabilities
+from adapters.limits import Scope
+from adapters.webhook import ParsedWebhook, WebhookReply, WebhookRequest
 from domain.agent import ModelEvent, ModelRequest
 from domain.channel import Platform
-from domain.message import Attachment, InboundEvent, ReplyAddress
+from domain.message import Attachment, ReplyAddress
 from domain.outbound import Payload
+
+__all__ = ["ParsedWebhook", "WebhookReply", "WebhookRequest"]
 
 
 class ErrorClass(StrEnum):
@@ -30,6 +33,8 @@ class ErrorClass(StrEnum):
     WINDOW_CLOSED = "window_closed"
     BAD_MARKUP = "bad_markup"
     CHANNEL_BROKEN = "channel_broken"
+    GONE = "gone"
+    """An edit or a deletion: the message is not there any more, or may not be changed any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,45 +49,6 @@ class ChannelContext:
     configuration: Mapping[str, object] = field(default_factory=dict[str, object])
     identity: Mapping[str, str] = field(default_factory=dict[str, str])
     webhook_url: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookRequest:
-    """A webhook exactly as it came. `headers`: lower-case name -> all values, so that a duplicate can be refused.
-
-    `received_at`: Unix seconds, the time of items that carry none of their own (a pressed button).
-    """
-
-    method: str
-    headers: Mapping[str, Sequence[str]]
-    query: Mapping[str, str]
-    body: bytes
-    received_at: float = field(default_factory=time.time)
-
-    def header(self, name: str) -> str | None:
-        """Return the header's value; None where it is missing or was sent more than once."""
-        values = self.headers.get(name.lower(), ())
-        return values[0] if len(values) == 1 else None
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookReply:
-    """A literal answer that a platform asks for: to a handshake, or beside the items that are stored first."""
-
-    body: bytes
-    content_type: str = "text/plain"
-    status: int = 200
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedWebhook:
-    """What a verified webhook holds: any number of items, or a handshake to be answered literally.
-
-    A `reply` beside items is the webhook's answer once they are stored; that it was heard is never known.
-    """
-
-    events: tuple[InboundEvent, ...] = ()
-    reply: WebhookReply | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +83,8 @@ class SendRequest:
     `nonce` is stable across attempts (the platform's idempotency or correlation value where it has one).
     `before_write` is called immediately before the request's bytes leave; it raises when the claim has run out, and
     the adapter lets that error through (fencing, ruling 1). It fences the request that makes the message visible: an upload
-    before that may be repeated, for nobody sees it.
+    before that may be repeated, for nobody sees it. `as_draft`: show it for a moment, as part of a reply that is being made;
+    only where `Capabilities.preview` says `drafts`, and nothing is to be found afterwards.
     """
 
     address: ReplyAddress
@@ -129,6 +96,7 @@ class SendRequest:
     session_key: str = ""
     file: OutgoingFile | None = None
     keep_ref: Callable[[str], Awaitable[None]] | None = None
+    as_draft: bool = False
 
     @property
     def text(self) -> str:
@@ -137,23 +105,44 @@ class SendRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class EditRequest:
+    """One of our messages is to read otherwise, as text alone. Repeating it changes nothing. `nonce`: the one it was sent with."""
+
+    address: ReplyAddress
+    message_id: str
+    part: RenderedPart
+    nonce: str
+    before_write: Callable[[], None]
+    as_plain: bool = False
+    timeout_s: float = 15.0
+
+    @property
+    def text(self) -> str:
+        """The text in the form in which it is to be shown."""
+        return self.part.plain if self.as_plain else self.part.body
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
-    """The platform took it."""
+    """The platform took it. `pause_s`: it says beforehand that it takes no more of this kind for so long in this chat."""
 
     platform_message_id: str
+    pause_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The platform (or the connection, before any byte left) said no; nothing reached the recipient.
 
-    `code` is the platform's own word, `message` what an operator reads and may act on.
+    `code` is the platform's own word, `message` what an operator reads and may act on. `scope`: whom a wait concerns,
+    where the platform says so.
     """
 
     error_class: ErrorClass
     code: str
     message: str
     retry_after_s: float | None = None
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +245,14 @@ class PlatformAdapter(Protocol):
 
     async def send(self, channel: ChannelContext, request: SendRequest) -> SendResult:
         """Try once to send one part. Raises only what `request.before_write` raises."""
+        ...
+
+    async def edit(self, channel: ChannelContext, request: EditRequest) -> SendResult:
+        """Try once to change one of our messages. Raises only what `request.before_write` raises."""
+        ...
+
+    async def delete(self, channel: ChannelContext, address: ReplyAddress, message_id: str) -> SendResult:
+        """Try once to take one of our messages back; one that is gone already is accepted."""
         ...
 
     async def lookup(self, channel: ChannelContext, request: LookupRequest) -> LookupResult:

@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 
+from adapters.limits import SendRule
 from domain.outbound import OutboundLimits
+
+
+class Preview(StrEnum):
+    """How a platform can show a reply that is still being made.
+
+    `edits`: a message that is edited until it is the reply. `drafts`: a passing sign beside the messages, which goes by
+    itself; `SendRequest.as_draft`.
+    """
+
+    NONE = "none"
+    EDITS = "edits"
+    DRAFTS = "drafts"
+
+
+def no_preview(_chat: str) -> Preview:
+    """Say that a reply can be shown only when it is whole."""
+    return Preview.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +51,9 @@ class Capabilities:
     `outbound`: what it carries besides text. `reply_window_s`: how long after a person's last message one may write to them
     freely; 0: always. `receipts_name_sends`: a receipt gives a send's nonce back, and so tells of one whose answer was lost.
     `typing_s`: how often "typing" must be shown again; 0: there is no such sign. `marks_read`: a person sees what was read.
+    `bot_credentials`: the credentials that tell one bot from another. `send_rules`: how often it may speak; `edits_apart`:
+    edits have limits of their own; `uploads_counted`: a file is a request of its own, which the same rules count. `preview`: how to
+    show a reply that is being made, a chat at a time, every `preview_every_s` at most.
     """
 
     label: str
@@ -48,3 +71,9 @@ class Capabilities:
     receipts_name_sends: bool = False
     typing_s: float = 0.0
     marks_read: bool = False
+    bot_credentials: tuple[str, ...] = ("bot_token",)
+    send_rules: tuple[SendRule, ...] = ()
+    edits_apart: bool = False
+    uploads_counted: bool = False
+    preview: Callable[[str], Preview] = no_preview
+    preview_every_s: float = 1.1

@@ -14,6 +14,7 @@ from adapters.connectors import transport_of
 from domain.channel import AmbiguousPolicy, BusyMode
 from domain.errors import InvalidInputError
 from domain.outbound import OutboundLimits, Template
+from domain.preview import Streaming
 from domain.views import View
 
 _SECONDS_IN_A_YEAR = 366 * 24 * 3600
@@ -34,6 +35,7 @@ class Configuration(BaseModel):
     transport: Literal["webhook", "polling", "socket_mode"] | None = Field(
         None, description="How the platform's word comes to us"
     )
+    streaming: Streaming | None = Field(None, description="Show a reply while it is made, where the platform can")
     catch_up_s: float | None = Field(
         None,
         ge=0,

@@ -1,86 +1,85 @@
-"""Parts of outbound messages as they stand, how long a claim on one holds, and how one is given back. Shapes for deliveries.py."""
+"""What becomes of a claimed part that has not ended: given back, tried again later, held, or ended with the rest (ruling 1).
+
+Written only while the claim is still the same. Called by activities/outcomes.py; claims are taken in deliveries.py.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
-from db.channels import ChannelRow
-from domain.message import PartStatus
-from domain.outbound import FilePart, Payload
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.part_rows import Change
 
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """How long a claim holds, in seconds. The worker's own monotonic deadline, armed before the claim, is never later."""
-
-    hold_s: float = 20.0
-
-    @property
-    def file_hold_s(self) -> float:
-        """How long a claim on a file holds: its bytes leave before the message itself does."""
-        return self.hold_s * 5
-
-    def hold_of(self, part: PartRow) -> float:
-        """Return how long a claim on this part holds."""
-        return self.file_hold_s if isinstance(part.payload, FilePart) else self.hold_s
-
-    @property
-    def receipt_wait_s(self) -> float:
-        """How long a receipt that names the send may take to tell what became of it."""
-        return self.hold_s * 3
-
-    @property
-    def grace_s(self) -> float:
-        """How long after its deadline a claim without a result is taken to be ambiguous."""
-        return self.hold_s / 4
-
-    def ambiguous_at(self, part: PartRow) -> datetime | None:
-        """Return when a claimed part without a result becomes ambiguous."""
-        return None if part.deadline_at is None else part.deadline_at + timedelta(seconds=self.grace_s)
-
-
-@dataclass(frozen=True, slots=True)
-class PartRow:
-    """One part as it stands."""
-
-    id: UUID
-    part_no: int
-    status: PartStatus
-    body: str
-    plain: str
-    as_plain: bool
-    nonce: str
-    attempts: int
-    claim_id: UUID | None
-    deadline_at: datetime | None
-    first_attempt_at: datetime | None
-    next_attempt_at: datetime | None
-    payload: Payload | None = None
-    upload_ref: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message with its parts, its channel and where it goes, read under the session's lock at `at`.
-
-    `last_inbound_at`: when the person last wrote, by the platform's own clock.
+_REQUEUE: Final = text(
     """
+    UPDATE message_deliveries SET status = 'queued', claim_id = NULL, next_attempt_at = now() + make_interval(secs => :wait_s),
+        as_plain = as_plain OR :as_plain, payload = COALESCE(CAST(:payload AS jsonb), payload), error_code = :error_code, error_message = :error_message
+    WHERE id = :id AND claim_id = :claim_id
+    """
+)
+_GIVE_BACK: Final = text(
+    """
+    UPDATE message_deliveries SET status = 'queued', claim_id = NULL, attempts = attempts - 1,
+        first_attempt_at = CASE WHEN attempts > 1 THEN first_attempt_at END, next_attempt_at = now() + make_interval(secs => :wait_s)
+    WHERE id = :id AND claim_id = :claim_id
+    """
+)
+_KEEP_REF: Final = text(
+    "UPDATE message_deliveries SET upload_ref = :upload_ref WHERE id = :id AND claim_id = :claim_id RETURNING id"
+)
+_HOLD: Final = text(
+    "UPDATE message_deliveries SET error_code = :error_code, error_message = :error_message"
+    " WHERE id = :id AND claim_id = :claim_id"
+)
+_KILL_REST: Final = text(
+    """
+    UPDATE message_deliveries SET status = 'dead', error_code = :error_code, error_message = :error_message,
+        settled_at = now(), claim_id = NULL
+    WHERE message_id = :message_id AND generation = :generation AND status = 'queued'
+    """
+)
 
-    parts: tuple[PartRow, ...]
-    channel: ChannelRow
-    reply_to: dict[str, str | None]
-    at: datetime
-    barred: str | None
-    session_key: str = ""
-    last_inbound_at: datetime | None = None
+
+async def requeue(conn: AsyncConnection, part_id: UUID, claim_id: UUID, error: tuple[str, str], change: Change) -> None:
+    """Give a part back, to be tried again; no effect when the claim is not ours any more."""
+    await conn.execute(
+        _REQUEUE,
+        {
+            "id": part_id,
+            "claim_id": claim_id,
+            "wait_s": change.wait_s,
+            "as_plain": change.as_plain,
+            "payload": None if change.payload is None else change.payload.model_dump_json(),
+            "error_code": error[0],
+            "error_message": error[1][:1000],
+        },
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """How a part is tried again: after a wait in seconds, as plain text, or with another payload in its place."""
+async def give_back(conn: AsyncConnection, part_id: UUID, claim_id: UUID, wait_s: float) -> None:
+    """Undo a claim under which nothing was sent: it counts as no attempt; no effect when the claim is not ours any more."""
+    await conn.execute(_GIVE_BACK, {"id": part_id, "claim_id": claim_id, "wait_s": wait_s})
 
-    wait_s: float = 0.0
-    as_plain: bool = False
-    payload: Payload | None = None
+
+async def keep_ref(conn: AsyncConnection, part_id: UUID, claim_id: UUID, upload_ref: str) -> bool:
+    """Note what a part's upload is called at the platform; False when the claim is not ours any more."""
+    kept = await conn.execute(_KEEP_REF, {"id": part_id, "claim_id": claim_id, "upload_ref": upload_ref})
+    return kept.one_or_none() is not None
+
+
+async def hold(conn: AsyncConnection, part_id: UUID, claim_id: UUID, error: tuple[str, str]) -> None:
+    """Note why a claimed part has no result yet; it stays claimed until its deadline and grace are over."""
+    await conn.execute(
+        _HOLD, {"id": part_id, "claim_id": claim_id, "error_code": error[0], "error_message": error[1][:1000]}
+    )
+
+
+async def kill_rest(conn: AsyncConnection, message_id: UUID, generation: int, error: tuple[str, str]) -> None:
+    """End all parts that were not tried: nobody sends the second half of a message whose first half was refused."""
+    await conn.execute(
+        _KILL_REST,
+        {"message_id": message_id, "generation": generation, "error_code": error[0], "error_message": error[1][:1000]},
+    )

@@ -14,10 +14,10 @@ from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import parts
+from db import parts, previews
 from db.channels import ChannelRow
-from db.claims import Change, Claims, Outgoing, PartRow
 from db.outbox import Aggregate
+from db.part_rows import Claims, Outgoing, PartRow
 from db.receipts import apply_parked
 from db.session import Database
 from domain.message import PartStatus
@@ -60,27 +60,6 @@ _CLAIM: Final = text(
     WHERE id = :id
     """
 )
-_REQUEUE: Final = text(
-    """
-    UPDATE message_deliveries SET status = 'queued', claim_id = NULL, next_attempt_at = now() + make_interval(secs => :wait_s),
-        as_plain = as_plain OR :as_plain, payload = COALESCE(CAST(:payload AS jsonb), payload), error_code = :error_code, error_message = :error_message
-    WHERE id = :id AND claim_id = :claim_id
-    """
-)
-_KEEP_REF: Final = text(
-    "UPDATE message_deliveries SET upload_ref = :upload_ref WHERE id = :id AND claim_id = :claim_id RETURNING id"
-)
-_HOLD: Final = text(
-    "UPDATE message_deliveries SET error_code = :error_code, error_message = :error_message"
-    " WHERE id = :id AND claim_id = :claim_id"
-)
-_KILL_REST: Final = text(
-    """
-    UPDATE message_deliveries SET status = 'dead', error_code = :error_code, error_message = :error_message,
-        settled_at = now(), claim_id = NULL
-    WHERE message_id = :message_id AND generation = :generation AND status = 'queued'
-    """
-)
 
 
 def _barred(row: Row[Any]) -> str | None:
@@ -90,6 +69,25 @@ def _barred(row: Row[Any]) -> str | None:
     if row.turn_id is None or row.owner == "ai":
         return None
     return None if row.closing and row.owner_user_id is None else "taken_over"
+
+
+def _part(row: Row[Any]) -> PartRow:
+    return PartRow(
+        row.id,
+        row.part_no,
+        PartStatus(row.status),
+        row.body,
+        row.plain,
+        row.as_plain,
+        row.nonce,
+        row.attempts,
+        row.claim_id,
+        row.deadline_at,
+        row.first_attempt_at,
+        row.next_attempt_at,
+        read_payload(row.payload),
+        row.upload_ref,
+    )
 
 
 async def load(conn: AsyncConnection, message_id: UUID, generation: int) -> Outgoing | None:
@@ -113,26 +111,10 @@ async def load(conn: AsyncConnection, message_id: UUID, generation: int) -> Outg
         first.send_paused_until,
         first.channel_version,
     )
-    found = tuple(
-        PartRow(
-            row.id,
-            row.part_no,
-            PartStatus(row.status),
-            row.body,
-            row.plain,
-            row.as_plain,
-            row.nonce,
-            row.attempts,
-            row.claim_id,
-            row.deadline_at,
-            row.first_attempt_at,
-            row.next_attempt_at,
-            read_payload(row.payload),
-            row.upload_ref,
-        )
-        for row in rows
-    )
-    return Outgoing(found, channel, first.reply_to, first.at, _barred(first), first.session_key, first.last_inbound_at)
+    preview = None if first.turn_id is None else await previews.find(conn, first.turn_id)
+    place = (first.session_key, first.last_inbound_at)
+    found = tuple(_part(row) for row in rows)
+    return Outgoing(found, channel, first.reply_to, first.at, _barred(first), *place, preview)
 
 
 async def claim(conn: AsyncConnection, part_id: UUID, claim_id: UUID, hold_s: float) -> None:
@@ -169,43 +151,6 @@ async def claim_plainly(
     channel = ChannelRow(*tuple(row)[_BEFORE_CHANNEL:])
     place = (row["session_key"], row["last_inbound_at"])
     return Outgoing((part,), channel, row["reply_to"], row["at"], None, *place), row["is_last"]
-
-
-async def requeue(conn: AsyncConnection, part_id: UUID, claim_id: UUID, error: tuple[str, str], change: Change) -> None:
-    """Give a part back, to be tried again; no effect when the claim is not ours any more."""
-    await conn.execute(
-        _REQUEUE,
-        {
-            "id": part_id,
-            "claim_id": claim_id,
-            "wait_s": change.wait_s,
-            "as_plain": change.as_plain,
-            "payload": None if change.payload is None else change.payload.model_dump_json(),
-            "error_code": error[0],
-            "error_message": error[1][:1000],
-        },
-    )
-
-
-async def keep_ref(conn: AsyncConnection, part_id: UUID, claim_id: UUID, upload_ref: str) -> bool:
-    """Note what a part's upload is called at the platform; False when the claim is not ours any more."""
-    kept = await conn.execute(_KEEP_REF, {"id": part_id, "claim_id": claim_id, "upload_ref": upload_ref})
-    return kept.one_or_none() is not None
-
-
-async def hold(conn: AsyncConnection, part_id: UUID, claim_id: UUID, error: tuple[str, str]) -> None:
-    """Note why a claimed part has no result yet; it stays claimed until its deadline and grace are over."""
-    await conn.execute(
-        _HOLD, {"id": part_id, "claim_id": claim_id, "error_code": error[0], "error_message": error[1][:1000]}
-    )
-
-
-async def kill_rest(conn: AsyncConnection, message_id: UUID, generation: int, error: tuple[str, str]) -> None:
-    """End all parts that were not tried: nobody sends the second half of a message whose first half was refused."""
-    await conn.execute(
-        _KILL_REST,
-        {"message_id": message_id, "generation": generation, "error_code": error[0], "error_message": error[1][:1000]},
-    )
 
 
 @dataclass(frozen=True, slots=True)

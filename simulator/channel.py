@@ -15,7 +15,7 @@ from pydantic import InstanceOf
 
 from simulator import names
 from simulator.dice import DICE
-from simulator.records import Chat, Credentials, Message, Options, Person, Platform
+from simulator.records import Chat, Credentials, Draft, Message, Options, Person, Platform
 from simulator.stream import Stream
 
 _DISCORD_EPOCH_MS: Final = 1_420_070_400_000
@@ -77,6 +77,8 @@ class Channel:
     people: dict[str, Person] = field(default_factory=dict[str, Person])
     chats: dict[str, Chat] = field(default_factory=dict[str, Chat])
     messages: dict[str, dict[str, Message]] = field(default_factory=dict[str, dict[str, Message]])
+    drafts: dict[str, Draft] = field(default_factory=dict[str, Draft])
+    """By chat; never written down."""
     presses: set[str] = field(default_factory=set[str])
     """Ids of button presses that wait for an answer."""
     stream: InstanceOf[Stream] = field(default_factory=Stream)
@@ -184,6 +186,7 @@ class Channel:
         self.people.clear()
         self.chats.clear()
         self.messages.clear()
+        self.drafts.clear()
         self.presses.clear()
 
 

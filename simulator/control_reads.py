@@ -77,7 +77,7 @@ class Reads:
     async def received(self, request: Request) -> Response:
         """GET /_sim/received (also /_sim/wait)[?channel&chat&as&kind&thread&contains&after&timeout_s].
 
-        `kind` is send (default), edit, delete or all.
+        `kind` is send (default), edit, delete, draft or all.
         """
         query = request.query_params
         kind = query.get("kind", "send")

@@ -16,14 +16,15 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from simulator.api_call import Answer, answer_call, json_response, new_call
+from simulator.api_call import Answer, answer_call, new_call
 from simulator.args import Args, BadArgumentsError, read_args
 from simulator.channel import Channel
+from simulator.discord_answers import NAMED, rate_limited, refusal, refuse, response_of
 from simulator.discord_content import DiscordError, kind_of, read_components, read_file
 from simulator.discord_keys import public_key, signature_headers
 from simulator.discord_play import tell
 from simulator.discord_wire import bot_user, message_object
-from simulator.faults import Fault, Faults
+from simulator.faults import Faults
 from simulator.limits import FloodControl
 from simulator.markdown_text import visible
 from simulator.phone import in_order
@@ -36,18 +37,6 @@ _CONTENT_MAX: Final = 2000
 _NONCE_MAX: Final = 25
 _REMEMBERED_S: Final = 180.0
 _READS_CONTENT: Final = 1 << 19
-NAMED: Final = {
-    "chat_not_found": (404, 10003, "Unknown Channel"),
-    "blocked": (403, 50007, "Cannot send messages to this user"),
-    "not_in_channel": (403, 50001, "Missing Access"),
-    "not_enough_rights": (403, 50013, "Missing Permissions"),
-    "invalid_auth": (401, 0, "401: Unauthorized"),
-    "too_long": (400, 50035, "Invalid Form Body"),
-    "archived": (400, 50083, "Thread is archived"),
-    "slow_mode": (400, 20016, "This action cannot be performed due to slowmode rate limit."),
-}
-"""The errors that a script can name."""
-
 Act = Callable[[Channel, Args, dict[str, str]], Answer]
 
 
@@ -89,15 +78,15 @@ class DiscordApi:
         try:
             args = await read_args(request)
         except BadArgumentsError as error:
-            return _response(_refusal(DiscordError(400, 50109, str(error))))
+            return response_of(refusal(DiscordError(400, 50109, str(error))))
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         channel = self._world.by_token("discord", token) if scheme == "Bot" else None
         call = new_call("discord", channel, name, args.values, chat=path.get("channel"))
         if channel is None:
-            refused = _refusal(DiscordError(*NAMED["invalid_auth"]))
+            refused = refusal(DiscordError(*NAMED["invalid_auth"]))
             call.status, call.error = refused.status, refused.error
             self._world.note_call(call)
-            return _response(refused)
+            return response_of(refused)
         url = args.text("interactions_endpoint_url")
         tested = await self._test_address(channel, url) if name == "set_application" and url else True
         path["host"] = request.headers.get("host", "127.0.0.1")
@@ -111,9 +100,9 @@ class DiscordApi:
                     self._world.save_channel(channel)
                 return act(channel, args, path)
             except DiscordError as error:
-                return _refusal(error)
+                return refusal(error)
 
-        return await answer_call(self._world, self._faults, call, tried, _refuse)
+        return await answer_call(self._world, self._faults, call, tried, refuse)
 
     async def _test_address(self, channel: Channel, url: str) -> bool:
         """Send a PING with a good signature, and one with a wrong one, which must be refused."""
@@ -166,7 +155,7 @@ class DiscordApi:
         if channel.options.flood_control:
             wait_s = self._flood.wait_s(channel.name, "discord", chat, time.monotonic())
             if wait_s:
-                return _rate_limited(float(wait_s))
+                return rate_limited(float(wait_s))
         file, (components, choices) = read_file(self._world.files, args), read_components(args)
         if not content.strip() and file is None:
             raise DiscordError(400, 50006, "Cannot send an empty message")
@@ -224,7 +213,13 @@ class DiscordApi:
         if not message.from_bot:
             raise DiscordError(403, 50005, "Cannot edit a message authored by another user")
         content = args.text("content") or ""
-        message.text, message.source, message.edited_at = visible(content), content, time.time()
+        if utf16_length(content) > _CONTENT_MAX:
+            raise DiscordError(*NAMED["too_long"])
+        if channel.options.flood_control:
+            wait_s = self._flood.edit_wait_s(channel.name, "discord", chat, time.monotonic())
+            if wait_s:
+                return rate_limited(float(wait_s))
+        message.reword(visible(content), content, time.time())
         self._world.save_message(channel, message)
         self._world.note_received(channel, "edit", message)
         tell(channel, chat, "MESSAGE_UPDATE", message)
@@ -264,28 +259,3 @@ class DiscordApi:
         if message is None:
             raise DiscordError(404, 10008, "Unknown Message")
         return message
-
-
-def _response(answer: Answer) -> Response:
-    return json_response(answer.body, answer.status, answer.headers)
-
-
-def _refusal(error: DiscordError) -> Answer:
-    return Answer({"message": str(error), "code": error.code}, error.status, error=str(error.code))
-
-
-def _rate_limited(wait_s: float) -> Answer:
-    body: Json = {"message": "You are being rate limited.", "retry_after": round(wait_s, 3), "global": False}
-    headers = {"Retry-After": str(max(1, round(wait_s + 0.49))), "X-RateLimit-Scope": "user"}
-    return Answer(body, 429, headers | {"X-RateLimit-Bucket": "simulated"}, error="429", retry_after_s=wait_s)
-
-
-def _refuse(fault: Fault) -> Answer:
-    script = fault.script
-    if script.kind == "rate_limited":
-        return _rate_limited(fault.wait_s(time.monotonic()))
-    if script.kind == "server_error":
-        return Answer({"message": "500: Internal Server Error", "code": 0}, script.status, error="500")
-    if script.error.isdecimal():
-        return _refusal(DiscordError(400, int(script.error), "scripted"))
-    return _refusal(DiscordError(*NAMED.get(script.error, NAMED["chat_not_found"])))

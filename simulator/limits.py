@@ -46,6 +46,12 @@ class FloodControl:
             wait = max(wait, self._take((channel, ""), now, 30.0, 30.0))
         return math.ceil(wait)
 
+    def edit_wait_s(self, channel: str, platform: str, chat: Chat, now: float) -> int:
+        """Count an edit where edits have limits of their own: Slack 50 a minute, Discord five in five seconds a channel."""
+        if platform == "slack":
+            return math.ceil(self._take((channel, "edits"), now, 50 / 60, 10.0))
+        return math.ceil(self._take((channel, f"{chat.id} edits"), now, 1.0, 5.0))
+
     def _take(self, key: tuple[str, str], now: float, rate: float, size: float) -> float:
         bucket = self._buckets.setdefault(key, _Bucket(size, now))
         return bucket.wait(now, rate, size)

@@ -39,6 +39,8 @@ NAMED: Final = {
     "invalid_auth": (401, "api.context.session_expired.app_error"),
     "too_long": (400, "model.post.is_valid.message_length.app_error"),
     "thread_not_found": (400, "api.post.create_post.root_id.app_error"),
+    "message_gone": (404, "app.post.get.app_error"),
+    "edit_closed": (400, "api.post.update_post.permissions_time_limit.app_error"),
     "still_saving": (500, "api.post.deduplicate_create_post.pending"),
 }
 """The errors that a script can name."""
@@ -201,7 +203,9 @@ class MattermostApi:
             raise ServerError(*NAMED["blocked"])
         text = args.text("message")
         if text is not None:
-            message.text, message.source, message.edited_at = visible(text), text, time.time()
+            if len(text) > _MESSAGE_MAX:
+                raise ServerError(*NAMED["too_long"])
+            message.reword(visible(text), text, time.time())
         self._world.save_message(channel, message)
         self._world.note_received(channel, "edit", message)
         tell(channel, chat, "post_edited", message)

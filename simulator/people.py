@@ -95,8 +95,8 @@ def _meant(message: Message, say: Say) -> Say:
 def _edit(done: Done, say: Say, message: Message) -> None:
     play = PLAYS[done.channel.platform]
     before, typed = play.snapshot(done.channel, message), play.texts(say.text)
-    message.text, message.source, message.entities = typed.text, typed.source, typed.entities
-    message.edited_at = say.at or time.time()
+    message.reword(typed.text, typed.source, say.at or time.time())
+    message.entities = typed.entities
     done.deliveries = play.edited(done, message, before, say.event_id)
     done.world.save_message(done.channel, message)
 

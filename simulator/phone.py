@@ -1,4 +1,5 @@
-"""What one person's phone shows: their chats with every message in order, edits applied, deletions gone, threads in place.
+"""What one person's phone shows: their chats with every message in order, edits applied (and what was said before), deletions
+gone, threads in place, and what the bot is writing.
 
 Pure reading; called by control.py. Ordered by message id or by
 time; where the platform folds threads, replies stand under their root. A message is plain JSON: `kind` (text, image, audio,
@@ -9,6 +10,7 @@ bytes at `url`), `location` (`{latitude, longitude, name?, address?}`).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import cast
 
@@ -39,6 +41,8 @@ def as_text(screen: Json) -> str:
     for chat in cast("list[Json]", screen["chats"]):
         lines.append(f"── {chat['name']} ({chat['kind']})")
         lines += [_line(message) for message in cast("list[Json]", chat["messages"])]
+        if chat["draft"] is not None:
+            lines.append(f"(writing) {chat['draft']}")
     return "\n".join(lines) + "\n"
 
 
@@ -66,7 +70,14 @@ def _chat(channel: Channel, person: Person, chat: Chat) -> Json:
         "kind": chat.kind,
         "members": chat.members,
         "messages": [_message(channel, person, message) for message in ordered],
+        "draft": _draft(channel, chat),
     }
+
+
+def _draft(channel: Channel, chat: Chat) -> str | None:
+    """Return what the bot is seen writing at this moment."""
+    found = channel.drafts.get(chat.id)
+    return found.text if found is not None and time.time() < found.until else None
 
 
 def in_order(channel: Channel, shown: list[Message]) -> list[Message]:
@@ -105,6 +116,7 @@ def _message(channel: Channel, person: Person, message: Message) -> Json:
         "indent": channel.ids.threads_fold and message.thread not in {None, message.id},
         "reply_to": message.reply_to,
         "edited": message.edited_at is not None,
+        "history": message.history,
         "entities": message.entities,
         "buttons": message.choices,
         "blocks": message.blocks,

@@ -147,11 +147,28 @@ class Message:
     """`{latitude, longitude, name?, address?}`."""
     choices: list[Json] = field(default_factory=list[Json])
     """Its buttons and menu lines as people see them; see choices.py."""
+    history: list[str] = field(default_factory=list[str])
+    """What it said before each of its edits."""
+
+    def reword(self, text: str, source: str, at: float) -> None:
+        """Let it say something else."""
+        self.history.append(self.text)
+        self.text, self.source, self.edited_at = text, source, at
+
+
+@dataclass(slots=True)
+class Draft:
+    """What a bot is writing, as it is seen until the message comes or the time is over."""
+
+    id: str
+    text: str
+    at: float
+    until: float
 
 
 @dataclass(slots=True)
 class Received:
-    """One send, edit or delete of a bot that the platform accepted."""
+    """One send, edit, delete or draft of a bot that the platform accepted."""
 
     channel: str
     platform: str

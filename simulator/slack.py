@@ -194,9 +194,12 @@ class SlackApi:
         chat = self._chat(channel, args)
         message = _own(channel, chat, args, "cant_update_message")
         content, before = read_content(args, edit=True), message_object(channel, message)
-        message.text, message.source, message.blocks = content.visible, content.text, content.blocks
-        message.metadata = read_metadata(args) or message.metadata
-        message.edited_at = time.time()
+        if channel.options.flood_control:
+            wait_s = self._flood.edit_wait_s(channel.name, "slack", chat, time.monotonic())
+            if wait_s:
+                return rate_limited(wait_s)
+        message.reword(content.visible, content.text, time.time())
+        message.blocks, message.metadata = content.blocks, read_metadata(args) or message.metadata
         self._world.save_message(channel, message)
         self._world.note_received(channel, "edit", message)
         self._echo(channel, slack_events.edited(channel, chat, message, before))

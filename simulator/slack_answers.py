@@ -11,7 +11,13 @@ from simulator.faults import Fault
 from simulator.records import Json, Message
 from simulator.slack_text import SlackError
 
-_NAMED: Final = {"blocked": "cannot_dm_bot", "bad_markup": "invalid_blocks", "too_long": "msg_too_long"}
+_NAMED: Final = {
+    "blocked": "cannot_dm_bot",
+    "bad_markup": "invalid_blocks",
+    "too_long": "msg_too_long",
+    "message_gone": "message_not_found",
+    "edit_closed": "edit_window_closed",
+}
 
 
 def ok(fields: Json, message: Message | None = None) -> Answer:

@@ -124,7 +124,7 @@ class World:
     # What happened
 
     def note_received(self, channel: Channel, kind: str, message: Message, *, truncated: bool = False) -> None:
-        """Log what a bot's call changed: `kind` is send, edit or delete."""
+        """Log what a bot's call changed: `kind` is send, edit, delete or draft."""
         chat = channel.chats[message.chat]
         entry = Received(
             channel.name, channel.platform, kind, chat.id, chat.name, message.id, message.thread, message.reply_to,

@@ -1,7 +1,8 @@
 """Telegram's Bot API: `/bot{token}/{method}`, answers and refusals word for word.
 
 https://core.telegram.org/bots/api; platforms.md §2.4 and §2.5; descriptions as the server gives them
-(tdlib/telegram-bot-api, Client.cpp). Drafts are not played; polling is, in telegram_polls.py, and files in telegram_content.py.
+(tdlib/telegram-bot-api, Client.cpp). Polling is played in telegram_polls.py, files in telegram_content.py, drafts in
+telegram_drafts.py.
 """
 
 from __future__ import annotations
@@ -19,11 +20,18 @@ from simulator.api_call import Answer, answer_call, new_call
 from simulator.args import Args, BadArgumentsError, read_args
 from simulator.channel import Channel
 from simulator.faults import Faults
-from simulator.files import find_file, telegram_path
 from simulator.limits import FloodControl
 from simulator.records import Chat, Credentials, Json, Message, Options
 from simulator.state import World
-from simulator.telegram_content import SENDS, read_content, read_keyboard, read_reactions
+from simulator.telegram_content import (
+    SENDS,
+    file_of,
+    press_answered,
+    read_content,
+    read_keyboard,
+    read_reactions,
+)
+from simulator.telegram_drafts import draft
 from simulator.telegram_polls import Polls
 from simulator.telegram_rules import (
     NAMED,
@@ -39,8 +47,6 @@ from simulator.telegram_rules import (
 )
 from simulator.telegram_wire import bot_user, message_object
 
-_FILE_MAX: Final = 20 << 20
-"""What the hosted Bot API hands out: https://core.telegram.org/bots/api#getfile."""
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{0,256}")
 _TOKEN: Final = re.compile(r"[1-9]\d*:[A-Za-z0-9_-]+")
 
@@ -60,12 +66,13 @@ class TelegramApi:
             "getwebhookinfo": self._webhook_info,
             "getupdates": self._get_updates,
             **{name: partial(self._send_message, name) for name in SENDS},
+            "sendmessagedraft": self._draft,
             "editmessagetext": self._edit_text,
             "deletemessage": self._delete_message,
             "sendchataction": self._chat_action,
-            "answercallbackquery": self._answer_press,
+            "answercallbackquery": press_answered,
             "setmessagereaction": self._react,
-            "getfile": self._get_file,
+            "getfile": file_of,
         }
 
     async def endpoint(self, request: Request) -> Response:
@@ -204,9 +211,16 @@ class TelegramApi:
             location=content.location,
             choices=choices,
         )
+        channel.drafts.pop(chat.id, None)
         self._world.save_message(channel, message)
         self._world.note_received(channel, "send", message)
         return ok(message_object(channel, message), message)
+
+    def _draft(self, channel: Channel, args: Args) -> Answer:
+        chat = self._open_chat(channel, args)
+        self._limit(channel, chat)
+        draft(self._world, channel, chat, args)
+        return ok(True)
 
     def _edit_text(self, channel: Channel, args: Args) -> Answer:
         chat = self._open_chat(channel, args)
@@ -223,8 +237,8 @@ class TelegramApi:
             )
             raise RefusedError(400, text)
         self._limit(channel, chat)
-        message.text, message.entities, message.source = parsed.text, parsed.entities, args.text("text") or ""
-        message.edited_at = time.time()
+        message.entities = parsed.entities
+        message.reword(parsed.text, args.text("text") or "", time.time())
         self._world.save_message(channel, message)
         self._world.note_received(channel, "edit", message)
         return ok(message_object(channel, message), message)
@@ -245,14 +259,6 @@ class TelegramApi:
             raise RefusedError(400, "Bad Request: wrong parameter action in request")
         return ok(True)
 
-    def _answer_press(self, channel: Channel, args: Args) -> Answer:
-        press = args.text("callback_query_id") or ""
-        if press not in channel.presses:
-            text = "Bad Request: query is too old and response timeout expired or query ID is invalid"
-            raise RefusedError(400, text)
-        channel.presses.discard(press)
-        return ok(True)
-
     def _react(self, channel: Channel, args: Args) -> Answer:
         chat = self._open_chat(channel, args)
         message = channel.message(chat.id, str(args.number("message_id")))
@@ -261,15 +267,6 @@ class TelegramApi:
         message.reactions = read_reactions(args)
         self._world.save_message(channel, message)
         return ok(True)
-
-    def _get_file(self, channel: Channel, args: Args) -> Answer:
-        file = find_file(channel, args.text("file_id") or "")
-        if file is None:
-            raise RefusedError(400, "Bad Request: wrong file_id or the file is temporarily unavailable")
-        if file.size > _FILE_MAX:
-            raise RefusedError(400, "Bad Request: file is too big")
-        ids: Json = {"file_id": file.id, "file_unique_id": file.id[-12:], "file_size": file.size}
-        return ok(ids | {"file_path": telegram_path(file)})
 
     # Checks
 

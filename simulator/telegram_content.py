@@ -1,7 +1,8 @@
 """What a bot may send in Telegram besides text: files with captions, places, keyboards; and how each is refused.
 
 https://core.telegram.org/bots/api#sending-files and the methods of each kind. A photo is 10 MB at most, other files 50 MB; a
-caption 1024 characters after parsing; a button's data 1 to 64 bytes. Called by telegram.py.
+caption 1024 characters after parsing; a button's data 1 to 64 bytes. Also the two calls about what a person sent: their file,
+their press. Called by telegram.py.
 """
 
 from __future__ import annotations
@@ -9,14 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, cast
 
+from simulator.api_call import Answer
 from simulator.args import Args
 from simulator.bot_files import Files
+from simulator.channel import Channel
 from simulator.choices import choice
+from simulator.files import find_file, telegram_path
 from simulator.records import Json
-from simulator.telegram_rules import RefusedError, read_text
+from simulator.telegram_rules import RefusedError, ok, read_text
 
 _MB: Final = 1 << 20
 _CAPTION_MAX: Final = 1024
+_FILE_MAX: Final = 20 << 20
+"""What the hosted Bot API hands out: https://core.telegram.org/bots/api#getfile."""
 _DATA_MAX_BYTES: Final = 64
 FILES: Final = {
     "sendphoto": ("photo", "image", 10 * _MB),
@@ -110,3 +116,24 @@ def read_reactions(args: Args) -> list[str]:
     """Return the emoji of a reaction."""
     given = [cast("Json", one) if isinstance(one, dict) else {"emoji": one} for one in args.items("reaction") or []]
     return [str(one.get("emoji")) for one in given]
+
+
+def file_of(channel: Channel, args: Args) -> Answer:
+    """Answer getFile: where a file that a person sent is to be had."""
+    file = find_file(channel, args.text("file_id") or "")
+    if file is None:
+        raise RefusedError(400, "Bad Request: wrong file_id or the file is temporarily unavailable")
+    if file.size > _FILE_MAX:
+        raise RefusedError(400, "Bad Request: file is too big")
+    ids: Json = {"file_id": file.id, "file_unique_id": file.id[-12:], "file_size": file.size}
+    return ok(ids | {"file_path": telegram_path(file)})
+
+
+def press_answered(channel: Channel, args: Args) -> Answer:
+    """Answer answerCallbackQuery: a press is answered once, and not for ever."""
+    press = args.text("callback_query_id") or ""
+    if press not in channel.presses:
+        text = "Bad Request: query is too old and response timeout expired or query ID is invalid"
+        raise RefusedError(400, text)
+    channel.presses.discard(press)
+    return ok(True)

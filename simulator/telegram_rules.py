@@ -36,6 +36,8 @@ NAMED: Final = {
     "thread_not_found": (400, "Bad Request: message thread not found"),
     "reply_not_found": (400, "Bad Request: message to be replied not found"),
     "not_enough_rights": (400, "Bad Request: not enough rights to send text messages to the chat"),
+    "message_gone": (400, "Bad Request: message to edit not found"),
+    "edit_closed": (400, "Bad Request: message can't be edited"),
     "conflict": (
         409,
         "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",

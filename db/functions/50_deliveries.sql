@@ -39,9 +39,9 @@ BEGIN
       'message_id', m.id, 'delivery_status', m.delivery_status, 'message', flow.message_view(m))), m.trace_id);
 END $$;
 
--- Claims the next part of a message in the plain case: nothing waits, nothing failed, nobody took over. Returns nothing
--- in every other case, which activities/attempts.py decides. A file is held longer, for its bytes take their time. Idempotent
--- by claim.
+-- Claims the next part of a message in the plain case: nothing waits, nothing failed, nobody took over, nothing shows it.
+-- Returns nothing in every other case, which activities/attempts.py decides. A file is held longer, for its bytes take their
+-- time. Idempotent by claim.
 
 CREATE OR REPLACE FUNCTION flow.claim_any_part(
   account uuid, message uuid, wanted_generation int, claim uuid, hold_s double precision, file_hold_s double precision
@@ -66,7 +66,7 @@ BEGIN
   IF s.status = 'blocked' OR (m.turn_id IS NOT NULL AND s.owner <> 'ai') OR EXISTS (
     SELECT 1 FROM message_deliveries x WHERE x.message_id = message AND x.generation = wanted_generation
       AND (x.status IN ('dead', 'unknown') OR (x.status = 'attempting' AND x.claim_id IS DISTINCT FROM claim))
-  ) THEN
+  ) OR EXISTS (SELECT 1 FROM reply_previews p WHERE p.turn_id = m.turn_id) THEN
     RETURN;
   END IF;
   SELECT x.* INTO c FROM chat_channels x WHERE x.id = m.channel_id;

@@ -24,6 +24,7 @@ from db.tables.conversations import (
 )
 from db.tables.files import chat_message_attachments
 from db.tables.plumbing import channel_connections, outbox, worker_heartbeats
+from db.tables.previews import reply_previews
 from db.tables.uploads import chat_uploads
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "message_deliveries",
     "metadata",
     "outbox",
+    "reply_previews",
     "revoked_tokens",
     "service_tokens",
     "session_aliases",

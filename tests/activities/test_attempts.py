@@ -9,7 +9,7 @@ from uuid import uuid4
 from activities.attempts import Wait, decide
 from adapters.base import ErrorClass
 from db.channels import ChannelRow
-from db.deliveries import Claims, Outgoing, PartRow
+from db.part_rows import Claims, Outgoing, PartRow
 from domain.message import PartStatus
 
 NOW = datetime.now(UTC)

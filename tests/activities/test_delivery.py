@@ -14,7 +14,7 @@ from activities.delivery import DeliveryActivities
 from activities.failpoints import Failpoints
 from activities.limiter import SendLimiter
 from api.services import Services
-from db.deliveries import Claims
+from db.part_rows import Claims
 from domain.work import DeliverInput, DeliverResult, Recorded, SessionRef
 from tests.adapters.support import Drop, FakeServer, Reply
 from tests.api.conftest import Login, Person

@@ -87,6 +87,7 @@ class TestChange:
             {"idle_after_s": 0},
             {"groups": "none"},
             {"ambiguous_policy": "hope"},
+            {"streaming": "sometimes"},
             {"credentials": {"bot_token": "1:a"}},
         ],
     )

@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from db import deliveries, parts
-from db.claims import Change, Claims
+from db import claims, deliveries, parts
 from db.deliveries import Outcome
+from db.part_rows import Change, Claims
 from db.session import Database
 from domain.message import EventKind, InboundEvent, PartStatus, StatusUpdate
 from tests.conftest import DatabaseUrls
@@ -76,8 +76,8 @@ class TestFencing:
                 conn, claimed[0].channel, before[0].session_id, message_id, late, has_receipts=False
             )
             assert told is None
-            await deliveries.hold(conn, part_id, former, ("late", "late"))
-            await deliveries.requeue(conn, part_id, former, ("late", "late"), Change())
+            await claims.hold(conn, part_id, former, ("late", "late"))
+            await claims.requeue(conn, part_id, former, ("late", "late"), Change())
         assert await rows(database, tenant, "SELECT * FROM message_deliveries") == before
         kept = Outcome(part_id, PartStatus.SENT, holder, "9")
         assert await deliveries.settle_plainly(database, account, kept)

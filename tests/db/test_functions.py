@@ -15,8 +15,9 @@ from sqlalchemy import text
 
 from activities.attempts import decide
 from db import deliveries, outbound, outbox, turns
-from db.deliveries import Claims, Outcome, PartRow
+from db.deliveries import Outcome
 from db.outgoing import Outgoing, Part
+from db.part_rows import Claims, PartRow
 from db.rows import (
     CONVERSATION_MESSAGE_COLUMNS,
     MESSAGE_COLUMNS,

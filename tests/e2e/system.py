@@ -218,6 +218,8 @@ def settings(stack_urls: Any, urls: DatabaseUrls, redis_url: str, port: int, sim
         "POWERNODE_CHAT_QUEUE": f"test-{urls.name}",
         "POWERNODE_WORKFLOW_SANDBOX": "true",
         "POWERNODE_CLAIM_S": "2",
+        # Far above what a test sends: the limits themselves are tested in test_limits.py.
+        "POWERNODE_SEND_PACE": "1000",
         "POWERNODE_LOG_LEVEL": "info",
         "PYTHONUNBUFFERED": "1",
     }

@@ -109,3 +109,22 @@ class TestMessages:
         assert (edited["content"], edited["edited_timestamp"] is None) == ("b", False)
         assert (await call(bot, "DELETE", f"{path}/{sent['id']}")).status_code == 204
         assert (await call(bot, "GET", f"{path}/{sent['id']}")).status_code == 404
+
+
+class TestEdits:
+    async def test_have_a_limit_of_their_own(self, bot: Bot) -> None:
+        path = f"/channels/{await bot.chat_with('alice')}/messages"
+        sent = (await call(bot, "POST", path, content="a")).json()
+        await bot.register(flood_control=True)
+        edits = [await call(bot, "PATCH", f"{path}/{sent['id']}", content=f"{number}") for number in range(8)]
+        assert (edits[0].status_code, edits[-1].status_code) == (200, 429)
+        assert (edits[-1].json()["global"], edits[-1].headers["x-ratelimit-scope"]) == (False, "user")
+
+    async def test_a_script_can_slow_the_whole_bot_down(self, bot: Bot) -> None:
+        await bot.sim.fault("rate_limited", channel=bot.name, error="global", retry_after_s=1.5)
+        answer = await call(bot, "POST", f"/channels/{await bot.chat_with('alice')}/messages", content="a")
+        assert (answer.status_code, answer.json()["global"], answer.headers["x-ratelimit-global"]) == (
+            429,
+            True,
+            "true",
+        )

@@ -106,7 +106,9 @@ class TestChange:
         ts = (await slack.call("chat.postMessage", channel=chat, text="one"))["ts"]
         assert (await slack.call("chat.update", channel=chat, ts=ts, text="two"))["text"] == "two"
         shown = (await slack.sim.phone(slack.name, "alice"))["chats"][0]["messages"]
-        assert [(message["text"], message["edited"]) for message in shown] == [("two", True)]
+        assert [(message["text"], message["edited"], message["history"]) for message in shown] == [
+            ("two", True, ["one"])
+        ]
         assert (await slack.call("chat.delete", channel=chat, ts=ts))["ok"] is True
         assert (await slack.sim.phone(slack.name, "alice"))["chats"][0]["messages"] == []
         kinds = [entry["kind"] for entry in await slack.sim.received(slack.name, kind="all")]
@@ -118,6 +120,15 @@ class TestChange:
         assert await slack.call("chat.update", **args) == error("cant_update_message")
         assert await slack.call("chat.delete", **args) == error("cant_delete_message")
         assert await slack.call("chat.update", **(args | {"ts": "1.000001"})) == error("message_not_found")
+
+    async def test_edits_have_a_limit_of_their_own(self, slack: Bot) -> None:
+        chat = await slack.chat_with("alice")
+        ts = (await slack.call("chat.postMessage", channel=chat, text="one"))["ts"]
+        await slack.register(flood_control=True)
+        edits = [await slack.raw("chat.update", channel=chat, ts=ts, text=f"{number}") for number in range(14)]
+        assert edits[0].status_code == 200
+        assert (edits[-1].status_code, edits[-1].json()) == (429, error("ratelimited"))
+        assert (await slack.raw("chat.postMessage", channel=chat, text="x")).status_code == 200
 
     async def test_an_edit_is_at_most_4000_bytes(self, slack: Bot) -> None:
         chat = await slack.chat_with("alice")

@@ -149,6 +149,29 @@ class TestSendMessage:
         assert last["description"] == f"Too Many Requests: retry after {last['parameters']['retry_after']}"
 
 
+class TestSendMessageDraft:
+    async def test_is_seen_growing_until_the_message_comes(self, telegram: Bot) -> None:
+        chat = await telegram.chat_with("alice")
+        for text in ("<b>one", "<b>one</b> two"):
+            await telegram.call("sendMessageDraft", chat_id=chat, draft_id=5, text=text, parse_mode="HTML")
+        [shown] = (await telegram.sim.phone(telegram.name, "alice"))["chats"]
+        assert (shown["draft"], shown["messages"]) == ("one two", [])
+        # The first was refused: its markup is open.
+        drafts = await telegram.sim.received(telegram.name, kind="draft")
+        assert [(entry["text"], entry["message_id"]) for entry in drafts] == [("one two", "draft-5")]
+        await telegram.call("sendMessage", chat_id=chat, text="one two three")
+        [shown] = (await telegram.sim.phone(telegram.name, "alice"))["chats"]
+        assert (shown["draft"], [message["text"] for message in shown["messages"]]) == (None, ["one two three"])
+
+    async def test_refuses_a_group_and_no_number(self, telegram: Bot) -> None:
+        made = await telegram.sim.post("chats", {"channel": telegram.name, "name": "crew", "kind": "group"})
+        answer = await telegram.call("sendMessageDraft", chat_id=made["chat"], draft_id=5, text="x")
+        assert answer == refused(400, "Bad Request: TEXTDRAFT_PEER_INVALID")
+        chat = await telegram.chat_with("alice")
+        answer = await telegram.call("sendMessageDraft", chat_id=chat, draft_id=0, text="x")
+        assert answer["error_code"] == 400
+
+
 class TestEditMessageText:
     async def test_shows_the_new_text(self, telegram: Bot) -> None:
         chat = await telegram.chat_with("alice")

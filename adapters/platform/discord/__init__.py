@@ -15,6 +15,7 @@ from adapters.base import (
     CannotTell,
     ChannelContext,
     CheckResult,
+    EditRequest,
     ErrorClass,
     Indication,
     LookupRequest,
@@ -34,6 +35,7 @@ from adapters.markdown import render_parts
 from adapters.markdown.commonmark import REFERENCED
 from adapters.platform.discord.api import api_base, authorization
 from adapters.platform.discord.connector import DiscordGateway
+from adapters.platform.discord.edits import RULES, deleted, edit_body, edited, pause_s, preview_in
 from adapters.platform.discord.errors import result_of
 from adapters.platform.discord.interactions import parse_body
 from adapters.platform.discord.proof import verify_signature
@@ -66,6 +68,9 @@ class Discord:
         text_unit="utf16",
         nonce_window_s=120,
         can_edit=True,
+        send_rules=RULES,
+        edits_apart=True,
+        preview=preview_in,
         registers_webhook=True,
         outbound=OUTBOUND,
         typing_s=8.0,
@@ -100,11 +105,23 @@ class Discord:
             return NO_BYTES
         body = message_body(request)
         path = f"channels/{quote(request.address.chat, safe='')}/messages"
-        answer = result_of(await self._call(channel, "POST", path, body, request, form=form_of(request, body)))
+        outcome = await self._call(channel, "POST", path, body, request, form=form_of(request, body))
+        answer = result_of(outcome)
         if not isinstance(answer, dict):
             return answer
         found = answer.get("id")
-        return Accepted(found) if isinstance(found, str) and found else Unknown("Discord's answer names no message")
+        if not isinstance(found, str) or not found:
+            return Unknown("Discord's answer names no message")
+        return Accepted(found, pause_s(outcome))
+
+    async def edit(self, channel: ChannelContext, request: EditRequest) -> SendResult:
+        """Change a text."""
+        path = _message_path(request.address, request.message_id)
+        return edited(await self._call(channel, "PATCH", path, edit_body(request), request), request.message_id)
+
+    async def delete(self, channel: ChannelContext, address: ReplyAddress, message_id: str) -> SendResult:
+        """Delete a message."""
+        return deleted(await self._call(channel, "DELETE", _message_path(address, message_id)), message_id)
 
     async def lookup(self, channel: ChannelContext, request: LookupRequest) -> LookupResult:
         """A channel's history holds no nonces; within its memory the nonce itself makes a repeat safe."""
@@ -179,7 +196,7 @@ class Discord:
         method: str,
         path: str,
         body: Mapping[str, object] | None = None,
-        request: SendRequest | None = None,
+        request: SendRequest | EditRequest | None = None,
         *,
         timeout_s: float = 15.0,
         form: Form | None = None,
@@ -201,6 +218,10 @@ class Discord:
 def _refused(outcome: Outcome) -> SendResult:
     answer = result_of(outcome)
     return Unknown("Discord's answer says nothing") if isinstance(answer, dict) else answer
+
+
+def _message_path(address: ReplyAddress, message_id: str) -> str:
+    return f"channels/{quote(address.chat, safe='')}/messages/{quote(message_id, safe='')}"
 
 
 def _wrong_key(channel: ChannelContext, app: Mapping[str, object]) -> str | None:

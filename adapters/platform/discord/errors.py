@@ -10,6 +10,7 @@ from typing import Final
 
 from adapters.base import ErrorClass, Refused, SendResult, Unknown
 from adapters.http import Answer, Lost, NotSent, Outcome
+from adapters.limits import Scope
 
 _PERMANENT: Final = {
     10003: "The channel does not exist any more",
@@ -81,6 +82,9 @@ def _limited(outcome: Answer, body: dict[str, object]) -> Refused:
     words = "Discord asks the whole bot to slow down" if whole else "Discord asks to slow down in this channel"
     bucket = outcome.headers.get("x-ratelimit-bucket", "")[:64]
     code = "429 global" if whole else f"429 {bucket}".strip()
-    if not body and wait_s is None:
+    if not (whole or body or bucket):
+        # Not the API's own words: who else is meant is not known.
         return Refused(ErrorClass.RATE_LIMITED, code, words, outcome.retry_after_s() or _DEFAULT_WAIT_S)
-    return Refused(ErrorClass.RATE_LIMITED, code, words, wait_s or outcome.retry_after_s() or _DEFAULT_WAIT_S)
+    scope = Scope.BOT if whole else Scope.CHAT
+    wait_s = wait_s or outcome.retry_after_s() or _DEFAULT_WAIT_S
+    return Refused(ErrorClass.RATE_LIMITED, code, words, wait_s, scope)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, cast
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from adapters.base import (
     CannotTell,
     ChannelContext,
     CheckResult,
+    EditRequest,
     ErrorClass,
     Found,
     Indication,
@@ -36,8 +38,9 @@ from adapters.capabilities import Capabilities, CredentialField
 from adapters.http import Answer, Call, Form, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.commonmark import COMMONMARK
-from adapters.platform.mattermost.actions import is_press, read_press, verify_press
+from adapters.platform.mattermost.actions import is_press, object_of, read_press, verify_press
 from adapters.platform.mattermost.connector import MattermostSocket
+from adapters.platform.mattermost.edits import RULES, deleted, edit_body, edited, preview_in
 from adapters.platform.mattermost.errors import ROOT_REFUSED, result_of
 from adapters.platform.mattermost.item import NONCE
 from adapters.platform.mattermost.parsing import parse_body
@@ -78,6 +81,10 @@ class Mattermost:
         nonce_window_s=30,
         can_look_up=True,
         can_edit=True,
+        bot_credentials=("site_url", "bot_token"),
+        send_rules=RULES,
+        uploads_counted=True,
+        preview=preview_in,
         outbound=OUTBOUND,
         typing_s=4.0,
     )
@@ -128,14 +135,15 @@ class Mattermost:
     ) -> dict[str, object] | SendResult:
         thread, deadline = request.address.thread, time.monotonic() + request.timeout_s
         body = post_body(channel, request, thread, file_id)
-        answer = result_of(await self._post(channel, "posts", body, request, request.timeout_s))
+        answer = result_of(await self._post(channel, "posts", body, request))
         if isinstance(answer, Refused) and answer.code == ROOT_REFUSED and thread is not None:
             # An outgoing webhook does not say whether its post is a reply: then the thread's root is another post.
             found = result_of(await self._get(channel, f"posts/{quote(thread, safe='')}"))
             root = found.get("root_id") if isinstance(found, dict) else None
             if isinstance(root, str) and root:
-                body, left_s = post_body(channel, request, root, file_id), max(deadline - time.monotonic(), 0.001)
-                return result_of(await self._post(channel, "posts", body, request, left_s))
+                body = post_body(channel, request, root, file_id)
+                left = replace(request, timeout_s=max(deadline - time.monotonic(), 0.001))
+                return result_of(await self._post(channel, "posts", body, left))
         return answer
 
     async def _upload(self, channel: ChannelContext, request: SendRequest) -> str | SendResult:
@@ -149,7 +157,7 @@ class Mattermost:
         if not isinstance(answer, dict):
             return upload_failed(answer)
         infos = answer.get("file_infos")
-        first = _object(cast("list[object]", infos)[0]) if isinstance(infos, list) and infos else {}
+        first = object_of(cast("list[object]", infos)[0]) if isinstance(infos, list) and infos else {}
         found = first.get("id")
         return found if isinstance(found, str) and found else upload_failed(Unknown("The answer names no file"))
 
@@ -160,8 +168,18 @@ class Mattermost:
             words = "Mattermost names its emoji, and we do not know this one's; write it as :name:"
             return Refused(ErrorClass.PERMANENT, "unknown_emoji", words)
         body = {"user_id": channel.identity.get("id", ""), "post_id": reaction.message, "emoji_name": name}
-        answer = result_of(await self._post(channel, "reactions", body, request, request.timeout_s))
+        answer = result_of(await self._post(channel, "reactions", body, request))
         return Accepted(f"reaction:{reaction.message}") if isinstance(answer, dict) else answer
+
+    async def edit(self, channel: ChannelContext, request: EditRequest) -> SendResult:
+        """Change a post's text; its nonce stays in its props."""
+        path = f"posts/{quote(request.message_id, safe='')}/patch"
+        outcome = await self._post(channel, path, edit_body(request), request, "PUT")
+        return edited(outcome, request.message_id)
+
+    async def delete(self, channel: ChannelContext, address: ReplyAddress, message_id: str) -> SendResult:
+        """Delete a post."""
+        return deleted(await self._get(channel, f"posts/{quote(message_id, safe='')}", method="DELETE"), message_id)
 
     async def lookup(self, channel: ChannelContext, request: LookupRequest) -> LookupResult:
         """Read the channel back, newest first, and look for the nonce."""
@@ -176,9 +194,9 @@ class Mattermost:
             if not isinstance(order, list) or not isinstance(posts, dict):
                 return CannotTell("Mattermost's answer holds no posts")
             by_id = cast("dict[str, object]", posts)
-            listed = [_object(by_id.get(str(one))) for one in cast("list[object]", order)]
+            listed = [object_of(by_id.get(str(one))) for one in cast("list[object]", order)]
             for post in listed:
-                if _object(post.get("props")).get(NONCE) == request.nonce:
+                if object_of(post.get("props")).get(NONCE) == request.nonce:
                     return Found(str(post.get("id")))
             if len(listed) < _PAGE or _created_ms(listed[-1]) < oldest_ms:
                 return Absent()
@@ -225,21 +243,28 @@ class Mattermost:
         return CheckResult(ok=True, identity=identity, problems=tuple(problems))
 
     async def _post(
-        self, channel: ChannelContext, path: str, body: Mapping[str, object], request: SendRequest, timeout_s: float
+        self,
+        channel: ChannelContext,
+        path: str,
+        body: Mapping[str, object],
+        request: SendRequest | EditRequest,
+        method: str = "POST",
+    ) -> Outcome:
+        given = Call(
+            f"{api_base(channel, self._foreign_base)}/{path}",
+            method=method,
+            json_body=body,
+            headers=bearer(channel),
+            timeout_s=request.timeout_s,
+            before_write=request.before_write,
+        )
+        return await call(self._http, given)
+
+    async def _get(
+        self, channel: ChannelContext, path: str, params: Mapping[str, str] | None = None, method: str = "GET"
     ) -> Outcome:
         url = f"{api_base(channel, self._foreign_base)}/{path}"
-        return await call(
-            self._http,
-            Call(url, json_body=body, headers=bearer(channel), timeout_s=timeout_s, before_write=request.before_write),
-        )
-
-    async def _get(self, channel: ChannelContext, path: str, params: Mapping[str, str] | None = None) -> Outcome:
-        url = f"{api_base(channel, self._foreign_base)}/{path}"
-        return await call(self._http, Call(url, method="GET", params=params, headers=bearer(channel)))
-
-
-def _object(value: object) -> dict[str, object]:
-    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+        return await call(self._http, Call(url, method=method, params=params, headers=bearer(channel)))
 
 
 def _created_ms(post: Mapping[str, object]) -> int:

@@ -50,7 +50,7 @@ def verify_press(request: WebhookRequest, channel: ChannelContext) -> None:
     if not channel.credentials.get("bot_token"):
         raise SignatureError("the channel has no bot token, so nothing can be verified")
     body = decode_object(request.body)
-    given = _object((_context(request) or {}).get(_SEAL)).get("seal")
+    given = object_of((_context(request) or {}).get(_SEAL)).get("seal")
     offer = _offer(body)
     if offer is None or not isinstance(given, str):
         raise SignatureError("the pressed button carries no seal of ours")
@@ -68,7 +68,7 @@ def read_press(request: WebhookRequest, channel: ChannelContext) -> ParsedWebhoo
 
 
 def _pressed(request: WebhookRequest, body: dict[str, object], offer: Offer, us: Ourselves) -> InboundEvent:
-    selected, labels = _object(body.get("context")).get("selected_option"), dict(offer.choices)
+    selected, labels = object_of(body.get("context")).get("selected_option"), dict(offer.choices)
     value = str(selected) if selected is not None else offer.choices[0][0]
     if value not in labels:
         raise PayloadError("what was chosen was not offered")
@@ -107,11 +107,11 @@ def _context(request: WebhookRequest) -> dict[str, object] | None:
     except PayloadError:
         return None
     pressed = isinstance(body.get("context"), dict) and "post_id" in body and "token" not in body
-    return _object(body["context"]) if pressed else None
+    return object_of(body["context"]) if pressed else None
 
 
 def _offer(body: dict[str, object]) -> Offer | None:
-    said = _object(_object(body.get("context")).get(_SEAL))
+    said = object_of(object_of(body.get("context")).get(_SEAL))
     choices = said.get("choices")
     if not isinstance(choices, list):
         return None
@@ -131,5 +131,6 @@ def _text(fields: dict[str, object], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _object(value: object) -> dict[str, object]:
+def object_of(value: object) -> dict[str, object]:
+    """Return a JSON object; empty where it is none."""
     return cast("dict[str, object]", value) if isinstance(value, dict) else {}

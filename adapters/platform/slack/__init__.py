@@ -19,6 +19,7 @@ from adapters.base import (
     CannotTell,
     ChannelContext,
     CheckResult,
+    EditRequest,
     ErrorClass,
     Found,
     Indication,
@@ -37,6 +38,7 @@ from adapters.capabilities import Capabilities, CredentialField
 from adapters.http import Call, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.mrkdwn import MRKDWN
+from adapters.platform.slack.edits import RULES, deleted, edit_payload, edited, preview_in
 from adapters.platform.slack.errors import result_of
 from adapters.platform.slack.files import find_file, send_file
 from adapters.platform.slack.parsing import parse_body
@@ -80,6 +82,10 @@ class Slack:
         text_unit="characters",
         can_look_up=True,
         can_edit=True,
+        send_rules=RULES,
+        edits_apart=True,
+        preview=preview_in,
+        preview_every_s=1.3,
         outbound=OUTBOUND,
     )
 
@@ -138,6 +144,15 @@ class Slack:
         answer = result_of(await self._call(channel, "reactions.add", body, request))
         repeated = isinstance(answer, Refused) and answer.code == "already_reacted"
         return accepted if repeated or isinstance(answer, dict) else answer
+
+    async def edit(self, channel: ChannelContext, request: EditRequest) -> SendResult:
+        """Change a text; its nonce stays with it."""
+        return edited(await self._call(channel, "chat.update", edit_payload(request), request), request.message_id)
+
+    async def delete(self, channel: ChannelContext, address: ReplyAddress, message_id: str) -> SendResult:
+        """Delete a message."""
+        payload = {"channel": address.chat, "ts": message_id}
+        return deleted(await self._call(channel, "chat.delete", payload), message_id)
 
     async def lookup(self, channel: ChannelContext, request: LookupRequest) -> LookupResult:
         """Read the conversation back and look for the nonce; of a file, ask where it was shared."""
@@ -218,7 +233,7 @@ class Slack:
         channel: ChannelContext,
         method: str,
         payload: Mapping[str, object],
-        request: SendRequest | None = None,
+        request: SendRequest | EditRequest | None = None,
     ) -> Outcome:
         return await call(
             self._http,

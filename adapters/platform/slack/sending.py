@@ -39,13 +39,18 @@ def message_body(request: SendRequest) -> dict[str, object]:
         "mrkdwn": not request.as_plain,
         "unfurl_links": False,
         "unfurl_media": False,
-        "metadata": {"event_type": EVENT_TYPE, "event_payload": {"nonce": request.nonce}},
+        "metadata": metadata_of(request.nonce),
     }
     if request.address.thread is not None:
         body["thread_ts"] = request.address.thread
     if isinstance(request.part.payload, Buttons | Menu):
         body["blocks"] = _blocks(request, request.part.payload)
     return body
+
+
+def metadata_of(nonce: str) -> dict[str, object]:
+    """Return the nonce as metadata, by which a message is found again."""
+    return {"event_type": EVENT_TYPE, "event_payload": {"nonce": nonce}}
 
 
 def emoji_name(emoji: str) -> str | None:

@@ -16,6 +16,7 @@ from adapters.base import (
     CannotTell,
     ChannelContext,
     CheckResult,
+    EditRequest,
     ErrorClass,
     Indication,
     LookupRequest,
@@ -33,6 +34,16 @@ from adapters.capabilities import Capabilities, CredentialField
 from adapters.http import Answer, Call, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.html import HTML
+from adapters.platform.telegram.edits import (
+    RULES,
+    delete_payload,
+    deleted,
+    draft_payload,
+    drafted,
+    edit_payload,
+    edited,
+    preview_in,
+)
 from adapters.platform.telegram.errors import parameter, result_of
 from adapters.platform.telegram.methods import UPDATES, api_base, method_url, token_of
 from adapters.platform.telegram.parsing import parse_update
@@ -69,6 +80,8 @@ class Telegram:
         text_limit=4096,
         text_unit="utf16",
         can_edit=True,
+        send_rules=RULES,
+        preview=preview_in,
         registers_webhook=True,
         outbound=OUTBOUND,
         typing_s=4.0,
@@ -97,6 +110,10 @@ class Telegram:
 
     async def send(self, channel: ChannelContext, request: SendRequest) -> SendResult:
         """Send one part; a moved group and a vanished topic are corrected once, inside the same claim."""
+        if request.as_draft:
+            return drafted(
+                await self._call(channel, "sendMessageDraft", draft_payload(request), request, request.timeout_s)
+            )
         sending = sending_of(request)
         if sending.file_field is not None and request.file is None:
             return NO_BYTES
@@ -107,6 +124,15 @@ class Telegram:
             left_s = deadline - time.monotonic()
             outcome = await self._call(channel, sending.method, corrected, request, left_s, sending=sending)
         return _sent(outcome, request)
+
+    async def edit(self, channel: ChannelContext, request: EditRequest) -> SendResult:
+        """Change a text."""
+        outcome = await self._call(channel, "editMessageText", edit_payload(request), request, request.timeout_s)
+        return edited(outcome, request.message_id)
+
+    async def delete(self, channel: ChannelContext, address: ReplyAddress, message_id: str) -> SendResult:
+        """Delete a message of the last two days."""
+        return deleted(await self._call(channel, "deleteMessage", delete_payload(address, message_id)), message_id)
 
     async def lookup(self, channel: ChannelContext, request: LookupRequest) -> LookupResult:
         """Bots cannot read a chat's history."""
@@ -173,14 +199,14 @@ class Telegram:
         channel: ChannelContext,
         method: str,
         payload: Mapping[str, object],
-        request: SendRequest | None = None,
+        request: SendRequest | EditRequest | None = None,
         timeout_s: float = 15.0,
         *,
         sending: Sending | None = None,
     ) -> Outcome:
         url = method_url(self._outside, channel, method)
         before_write = request.before_write if request else None
-        form = form_of(sending, request, payload) if sending and request else None
+        form = form_of(sending, request, payload) if sending and isinstance(request, SendRequest) else None
         return await call(
             self._http,
             Call(url, json_body=payload, form=form, timeout_s=max(timeout_s, 0.001), before_write=before_write),

@@ -18,6 +18,7 @@ from adapters.base import (
     CannotTell,
     ChannelContext,
     CheckResult,
+    EditRequest,
     ErrorClass,
     Indication,
     LookupRequest,
@@ -36,6 +37,7 @@ from adapters.http import Call, Form, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.signs import SIGNS
 from adapters.platform.whatsapp.errors import result_of
+from adapters.platform.whatsapp.limits import NO_CHANGES, RULES
 from adapters.platform.whatsapp.parsing import parse_body
 from adapters.platform.whatsapp.sending import OUTBOUND, message_body
 from adapters.registry import Outside, register
@@ -74,6 +76,8 @@ class WhatsApp:
         text_unit="utf16",
         webhook_max_bytes=4 << 20,
         has_receipts=True,
+        bot_credentials=("phone_number_id",),
+        send_rules=RULES,
         registers_webhook=True,
         outbound=OUTBOUND,
         reply_window_s=24 * 3600,
@@ -138,6 +142,14 @@ class WhatsApp:
             return upload_failed(answer)
         found = answer.get("id")
         return str(found) if found else upload_failed(Unknown("WhatsApp's answer names no file"))
+
+    async def edit(self, channel: ChannelContext, request: EditRequest) -> SendResult:
+        """Messages cannot be changed."""
+        return NO_CHANGES
+
+    async def delete(self, channel: ChannelContext, address: ReplyAddress, message_id: str) -> SendResult:
+        """Messages cannot be deleted."""
+        return NO_CHANGES
 
     async def lookup(self, channel: ChannelContext, request: LookupRequest) -> LookupResult:
         """Nothing can be read back; a receipt that carries the nonce may still come."""

@@ -11,6 +11,7 @@ from typing import Final, cast
 
 from adapters.base import ErrorClass, Refused, SendResult, Unknown
 from adapters.http import Answer, Lost, NotSent, Outcome
+from adapters.limits import Scope
 from adapters.platform.whatsapp.payloads import Problem
 
 _SLOW_DOWN: Final = {
@@ -91,7 +92,7 @@ def _refusal(outcome: Answer, error: dict[str, object]) -> SendResult:
     spelled = f"{code}" if code is not None else f"HTTP {status}"
     if code in _SLOW_DOWN or (status == 429 and code is None):
         wait_s, words = _SLOW_DOWN.get(code or 0, (30.0, "WhatsApp asks to slow down"))
-        return Refused(ErrorClass.RATE_LIMITED, spelled, words, _named_wait_s(outcome) or wait_s)
+        return Refused(ErrorClass.RATE_LIMITED, spelled, words, _named_wait_s(outcome) or wait_s, Scope.BOT)
     if code in _NOT_NOW:
         return Refused(ErrorClass.TRANSIENT, spelled, _NOT_NOW[code])
     if status >= 500 or status < 300:
