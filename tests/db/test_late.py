@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from db.rows import MESSAGE_COLUMNS, MESSAGE_TYPES, mapping, message_view
 from db.session import Database
 from tests.conftest import DatabaseUrls
 from tests.db.test_ingest import record, rows
@@ -45,8 +47,11 @@ class TestLate:
         await record(database, tenant, [late(1)])
         [told] = await rows(database, tenant, "SELECT data FROM outbox WHERE name = 'ChatMessageCreated'")
         [seen] = await rows(database, tenant, "SELECT flow.message_view(m) AS view FROM chat_messages m")
-        assert told.data["message"] == seen.view
-        assert seen.view["late"] is True
+        async with database.account(tenant.account_id) as conn:
+            query = text(f"SELECT {MESSAGE_COLUMNS} FROM chat_messages m").columns(**MESSAGE_TYPES)
+            fresh = message_view(mapping((await conn.execute(query)).one()))
+        assert told.data["message"] == seen.view == fresh.model_dump(mode="json")
+        assert fresh.late
 
     async def test_leaves_no_gap_for_what_comes_after(self, database: Database, tenant: Tenant) -> None:
         await record(database, tenant, [inbound(1)])
