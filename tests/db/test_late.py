@@ -8,7 +8,9 @@ from typing import Any
 
 import orjson
 import pytest
+from sqlalchemy import text
 
+from db.rows import MESSAGE_COLUMNS, MESSAGE_TYPES, mapping, message_view
 from db.session import Database
 from tests.conftest import DatabaseUrls
 from tests.db.test_ingest import leave, record, rows
@@ -44,9 +46,12 @@ class TestLate:
     async def test_its_event_is_its_view(self, database: Database, tenant: Tenant) -> None:
         await record(database, tenant, [late(1)])
         [seen] = await rows(database, tenant, "SELECT flow.message_view(m) AS view FROM chat_messages m")
+        async with database.account(tenant.account_id) as conn:
+            query = text(f"SELECT {MESSAGE_COLUMNS} FROM chat_messages m").columns(**MESSAGE_TYPES)
+            fresh = message_view(mapping((await conn.execute(query)).one()))
         [told] = [row for row in await leave(database, tenant) if row.name == "ChatMessageCreated"]
-        assert orjson.loads(told.data)["message"] == seen.view
-        assert seen.view["late"] is True
+        assert orjson.loads(told.data)["message"] == seen.view == fresh.model_dump(mode="json")
+        assert fresh.late
 
     async def test_leaves_no_gap_for_what_comes_after(self, database: Database, tenant: Tenant) -> None:
         await record(database, tenant, [inbound(1)])

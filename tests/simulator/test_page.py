@@ -188,6 +188,15 @@ class TestBrowser:
         for word in ("menu.pdf", "2 KB", "Bakery", "52.50000", "before"):
             assert word in shown
 
+    async def test_a_small_screen_shows_one_part_at_a_time(self, page: Page, telegram: Bot) -> None:
+        await look(page, telegram, window=Window(360, 640))
+        parts = {"side": ".side:not(.tools)", "phone": ".phone", "faults": "#faults-view", "log": "#log-view"}
+        for chosen in (*parts, "phone"):
+            await page.eval(f"document.querySelector('[data-to={chosen}]').click()")
+            shown = f"Object.values({json.dumps(parts)}).map((one) => document.querySelector(one).checkVisibility())"
+            assert await page.eval(shown) == [name == chosen for name in parts]
+            assert await page.eval("document.documentElement.scrollWidth") == 360
+
     @pytest.mark.parametrize("dark", [False, True])
     @pytest.mark.parametrize("platform", TALKS)
     async def test_is_legible_and_fits_a_small_screen(self, page: Page, platform: str, dark: bool) -> None:
