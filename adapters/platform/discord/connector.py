@@ -1,5 +1,8 @@
 """Discord's gateway: hello, heartbeat, identify, resume, reconnect (https://docs.discord.com/developers/events/gateway).
 
+The closes 4004 and 4010 to 4014 are final, every other one is to be followed by a connection
+(https://docs.discord.com/developers/topics/opcodes-and-status-codes, "Gateway close event codes").
+
 After a resume Discord repeats what was missed; where it does not resume, the channels known so far are read back. Position:
 `session`, `url`, `seq`, and `at:{channel}` = the last message there and its server.
 """
