@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from simulator.api_call import Answer
+from simulator.api_call import Answer, json_response
 from simulator.discord_content import DiscordError
 from simulator.faults import Fault
 from simulator.records import Json

@@ -2,8 +2,8 @@
 
 Telegram, from the server's source (tdlib/telegram-bot-api, WebhookActor.cpp, `on_update_error`): the first failure waits
 for nothing, then the delay doubles from 2 s up to a random 60 to 120 s; a Retry-After of ours, at most an hour, is taken
-instead; an update that would pass its life (24 h, button presses 150 s) is dropped. Slack (platforms.md §4.3; the figures are
-third parties', e.g. dev.classmethod.jp's page on the retries of the Events API): at once, after 1 min, after 5 min, then never.
+instead; an update that would pass its life (24 h, button presses 150 s) is dropped. Slack (https://docs.slack.dev/apis/events-api,
+"Retries"): nearly at once, after 1 min, after 5 min, then never.
 WhatsApp (§1.4, third parties agree): at once, then with growing pauses for seven days.
 """
 

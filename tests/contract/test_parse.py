@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from fnmatch import fnmatchcase
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -56,7 +58,16 @@ class TestCases:
         assert sorted(CASES) == platform_names()
         for platform in platform_names():
             assert len([one for one in ALL if one.platform == platform]) >= 25
-            assert (FIXTURES / platform / "README.md").is_file()
+
+    def test_every_payload_has_its_source_named(self) -> None:
+        for platform in platform_names():
+            lines = (FIXTURES / platform / "README.md").read_text(encoding="utf-8").splitlines()
+            rows = [line.split("|") for line in lines if line.startswith("| `")]
+            assert all(row[2].strip() for row in rows)
+            patterns = [pattern for row in rows for pattern in re.findall(r"`([^`]+)`", row[1])]
+            names = [one.name for one in ALL if one.platform == platform]
+            assert [name for name in names if not any(fnmatchcase(name, pattern) for pattern in patterns)] == []
+            assert [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in names)] == []
 
 
 class TestParse:

@@ -218,6 +218,13 @@ REFUSALS = [
 
 
 class TestRefusals:
+    @pytest.mark.parametrize("platform", platform_names())
+    def test_every_class_is_asked(self, platform: str) -> None:
+        asked = {error_class for name, _, error_class, _ in REFUSALS if name == platform}
+        # Not reachable is asked of all, and whose markup can be wrong says so.
+        expected = {ErrorClass.RATE_LIMITED, ErrorClass.PERMANENT, ErrorClass.CHANNEL_BROKEN}
+        assert asked >= expected | ({ErrorClass.BAD_MARKUP} if platform == "telegram" else set[ErrorClass]())
+
     @pytest.mark.parametrize(("platform", "line", "error_class", "wait_s"), REFUSALS)
     async def test_classes(
         self,

@@ -1,6 +1,7 @@
 """Discord through its interactions endpoint and REST API v10 (https://docs.discord.com/developers).
 
-A send carries a nonce that Discord itself enforces for some minutes: a repeat gets the first message. Ordinary messages
+A send carries a nonce that Discord itself enforces for "the past few minutes" (*Create message*, `enforce_nonce`; no figure is
+named, we count on two): a repeat gets the first message. Ordinary messages
 come by the gateway only (connector.py); by HTTP come commands, buttons and forms. Mentions in what we send ring nobody.
 """
 

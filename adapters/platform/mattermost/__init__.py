@@ -1,5 +1,8 @@
 """Mattermost through its REST API, outgoing webhooks and slash commands (https://developers.mattermost.com).
 
+A webhook or command of ours may take 30 s (`ServiceSettings.OutgoingIntegrationRequestsTimeout`, whose default is
+`OutgoingIntegrationRequestsDefaultTimeout` in the server's public/model/config.go); nothing is sent again.
+
 A send carries its nonce twice: as `pending_post_id`, by which the server itself drops a repeat for 30 seconds, and in
 the post's `props`, by which it can be looked up in the channel later. Direct chats, private channels, edits and
 deletions come by the socket only (connector.py).

@@ -1,5 +1,9 @@
 """Slack through the Events API, slash commands, interactivity and the Web API (https://docs.slack.dev).
 
+Events that are not answered 2xx within 3 s come again nearly at once, after 1 and after 5 min; where fewer than 5 % are answered
+in an hour, Slack may stop sending (https://docs.slack.dev/apis/events-api, but not to apps with fewer than 1,000 an hour). A text
+over 40,000 characters is cut off without a word (changelog of April 2018, "truncating really long messages"); we stay below 4,000.
+
 Slack has no idempotency key to rely on; each part carries its nonce as message metadata, by which a send whose answer
 was lost is looked up in the conversation's history.
 """

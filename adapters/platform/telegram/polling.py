@@ -1,7 +1,9 @@
 """Telegram by long polling (https://core.telegram.org/bots/api#getupdates), for who has no address that Telegram can reach.
 
 Chosen by `configuration.transport` = `polling`. Telegram keeps updates for 24 hours and forgets what lies before `offset`; we ask
-from the next one on only when all before are stored. Position: `offset`.
+from the next one on only when all before are stored. Position: `offset`. After a week of silence ids go on at a random number (*Update*,
+`update_id`), which may be lower; an offset more than ten ahead is then answered with all that waits (TQueue.cpp of tdlib, "in the
+future"), so the offset follows the last id wherever it goes.
 """
 
 from __future__ import annotations

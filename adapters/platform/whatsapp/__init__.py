@@ -1,5 +1,8 @@
 """WhatsApp through the Cloud API and its webhooks (developers.facebook.com, *WhatsApp Cloud API*, Graph v23.0).
 
+A media id from a webhook is good for 7 days, one of an upload for 30 (*Media*, as of June 2026). A number may send 80 messages a second
+(1,000 after an upgrade, 20 when shared with the phone app; *Throughput*), else 130429.
+
 There is no idempotency key and no reading back. Each part carries its nonce as `biz_opaque_callback_data`, which comes
 back in its receipts: that alone can tell what became of a send whose answer was lost. An accepted send may still fail
 later; that is told by a receipt as well.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import httpx2
 import pytest_asyncio
 
@@ -12,6 +14,7 @@ from adapters.registry import Outside
 from domain.message import EventKind
 from simulator.client import SimulatorClient
 from tests.adapters.connectors.support import listeners, listening
+from tests.adapters.support import Reply, fake_server
 from tests.simulator.support import Bot, Hook, new_bot
 
 
@@ -49,6 +52,23 @@ class TestListening:
             [event] = await ear.until(1)
             await sim.calls(channel=bot.name, method="answerCallbackQuery", timeout_s=5)
         assert (event.kind, event.text) == (EventKind.ACTION, "Yes")
+
+
+def update(number: int) -> dict[str, object]:
+    about = {"message_id": 1, "date": int(time.time()), "chat": {"id": 5, "type": "private"}, "text": "hi"}
+    return {"update_id": number, "message": about | {"from": {"id": 5, "is_bot": False, "first_name": "Al"}}}
+
+
+class TestNumbersThatBeginAnew:
+    async def test_a_lower_one_is_followed_and_not_asked_past(self, http: httpx2.AsyncClient) -> None:
+        # After a week of silence Telegram goes on with any number; an offset that is far ahead then gets all that waits.
+        async with fake_server() as server:
+            pages = [Reply(200, {"ok": True, "result": [update(number)]}) for number in (900_000_000, 5, 6)]
+            server.will(*pages)
+            run = TelegramPolling(Outside(http, server.origin)).run(ChannelContext("c", {"bot_token": "1:x"}), {})
+            heard = [await anext(run) for _ in range(4)]
+        assert [one.position.get("offset") for one in heard] == [None, "900000001", "6", "7"]
+        assert [one.json.get("offset") for one in server.received[:3]] == [None, 900_000_001, 6]
 
 
 class TestGoingOn:
