@@ -337,7 +337,8 @@ class TestPong:
                 frames, code = await client.until_closed()
             assert frames == [{"type": "disconnect", "reason": "no_pong", "reconnect": True}]
             assert code == 1000
-            assert len(client.pings) == 3
+            # One more where a ping left before the pong was read.
+            assert len(client.pings) in {3, 4}
 
     async def test_all_extended_clients_must_when_it_is_required(self, shared_valkey: Valkey, stage: Stage) -> None:
         async with running_hubs(shared_valkey.url, Tuning(ping_interval_s=0.15, pongs_required=True)) as hubs:
