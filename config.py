@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from config_files import FileSettings
+from config_files import FileSettings, Names, split_names
 
 if TYPE_CHECKING:
     from temporalio.envconfig import ClientConnectConfig
@@ -50,10 +50,6 @@ class SettingsError(ValueError):
     """The environment does not make valid settings; the message names each variable and holds no value of a secret."""
 
 
-def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
 def _origins(value: dict[str, str]) -> dict[str, str]:
     return {platform: origin.rstrip("/") for platform, origin in value.items()}
 
@@ -69,8 +65,7 @@ def _keys(value: SecretStr) -> SecretStr:
     return value
 
 
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(split_names)]
 
 
 class StackSettings(BaseSettings):

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode
 
 from activities.files import Bucket
 
 MEGABYTE: Final = 1 << 20
+
+
+def split_names(value: object) -> object:
+    """Return the parts of a list that is written with commas."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_names)]
 
 
 class FileSettings(BaseSettings):
@@ -35,6 +43,35 @@ class FileSettings(BaseSettings):
     file_max_bytes: int = Field(
         default=25 * MEGABYTE, ge=1, le=2_000 * MEGABYTE, description="Largest file that is taken, in bytes."
     )
+    file_timeout_s: float = Field(
+        default=120.0, ge=1, le=480, description="Seconds that the download of one file may take."
+    )
+    file_least_bytes_per_s: int = Field(
+        default=1_024, ge=0, description="Pace, over 15 s, below which a download is given up and tried again."
+    )
+    file_wait_s: float = Field(
+        default=30.0,
+        ge=0,
+        le=300,
+        description="Seconds that an answer waits for the files of a message without words, such as a voice message.",
+    )
+    files_at_once: int = Field(default=16, ge=1, le=500, description="Files that one worker fetches at the same time.")
+    allowed_private_hosts: Names = Field(
+        default=(),
+        description="Hosts inside of private networks from which files may be fetched, as `host:port` or origins, separated "
+        "by commas: a chat server of your own. Default: none.",
+    )
+    clamd: str | None = Field(
+        default=None,
+        pattern=r"^(unix:/.+|.+:[0-9]{1,5})$",
+        description="ClamAV's daemon, `unix:/path` or `host:port`; every file is scanned by it before it is kept.",
+    )
+    transcription_base_url: str | None = Field(
+        default=None,
+        description="OpenAI-compatible endpoint that writes down voice messages (`/audio/transcriptions`).",
+    )
+    transcription_api_key: SecretStr | None = Field(default=None, description="Key for that endpoint.")
+    transcription_model: str = Field(default="whisper-1", description="Model name at that endpoint.")
 
     def bucket(self) -> Bucket | None:
         """Return the bucket to keep files in; None for the folder."""

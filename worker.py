@@ -31,10 +31,11 @@ from activities.connections import ConnectionActivities
 from activities.delivery import DeliveryActivities
 from activities.dispatch import Dispatcher
 from activities.failpoints import Failpoints
-from activities.files import FileStore, file_store
+from activities.files import file_store
 from activities.indications import Indications
 from activities.intake import Intake
 from activities.limiter import SendLimiter
+from activities.media import MediaActivities
 from activities.messages import MessageActivities
 from activities.queues import TaskQueues
 from activities.replies import Replies
@@ -49,14 +50,22 @@ from db.deliveries import Claims
 from db.session import Database
 from realtime.client import redis_client
 from realtime.publish import Publisher
+from worker_media import make_fetcher, media_activities
 from workflows.connection import ChannelConnectionWorkflow
 from workflows.delivery import OutboundDeliveryWorkflow
+from workflows.media import MediaFetchWorkflow
 from workflows.response import AgentResponseWorkflow
 from workflows.session import ChatSessionWorkflow
 
 log = structlog.get_logger()
 
-WORKFLOWS: Final = [ChatSessionWorkflow, AgentResponseWorkflow, OutboundDeliveryWorkflow, ChannelConnectionWorkflow]
+WORKFLOWS: Final = [
+    ChatSessionWorkflow,
+    AgentResponseWorkflow,
+    OutboundDeliveryWorkflow,
+    ChannelConnectionWorkflow,
+    MediaFetchWorkflow,
+]
 SHUTDOWN: Final = timedelta(seconds=10)
 STICKY_TIMEOUT: Final = timedelta(seconds=5)
 PASSED_THROUGH: Final = ("domain", "activities", "adapters", "db", "realtime", "pydantic", "structlog", "orjson")
@@ -76,7 +85,6 @@ class Desk:
     db: Database
     redis: Redis
     http: httpx2.AsyncClient
-    files: FileStore
     dispatcher: Dispatcher
     sessions: SessionActivities
     agent: AgentActivities
@@ -84,6 +92,7 @@ class Desk:
     messages: MessageActivities
     delivery: DeliveryActivities
     connections: ConnectionActivities
+    media: MediaActivities
 
     def activities(self) -> list[object]:
         """Return the bound activity methods."""
@@ -98,6 +107,8 @@ class Desk:
             self.messages.record_outbound,
             self.delivery.deliver,
             self.connections.load_connection,
+            self.media.load_media,
+            self.media.give_up_attachment,
         ]
 
     async def close(self) -> None:
@@ -105,6 +116,7 @@ class Desk:
         await self.dispatcher.close()
         await self.connections.intake.limit.settle()
         await self.agent.indications.close()
+        await self.media.outside.downloads.close()
         await self.http.aclose()
         await self.redis.aclose()
         await self.db.close()
@@ -126,18 +138,18 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
         api_key=settings.agent_api_key.get_secret_value() if settings.agent_api_key else None,
     )
     replies = Replies(db, platforms, dispatcher)
-    failpoints, claims = Failpoints(settings.failpoint), Claims(settings.claim_s)
+    failpoints, claims, limiter = Failpoints(settings.failpoint), Claims(settings.claim_s), SendLimiter(redis)
     files = file_store(settings.files_folder(), settings.bucket())
-    limiter = SendLimiter(redis)
     delivery = DeliveryActivities(db, channels, limiter, dispatcher, failpoints, claims, files)
     approvals = ApprovalActivities(db, dispatcher)
     return Desk(
         db=db,
         redis=redis,
         http=http,
-        files=files,
         dispatcher=dispatcher,
-        sessions=SessionActivities(db, dispatcher, queues, history_cap=settings.history_cap),
+        sessions=SessionActivities(
+            db, dispatcher, queues, history_cap=settings.history_cap, file_wait_s=settings.file_wait_s
+        ),
         agent=AgentActivities(db, models, publisher, replies, delivery, approvals, Indications(db, channels, limiter)),
         approvals=approvals,
         messages=MessageActivities(db, replies),
@@ -149,6 +161,7 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
             Connectors(http, settings.platform_api_base),
             queues,
         ),
+        media=media_activities(settings, channels, http, queues, failpoints, files=files),
     )
 
 
@@ -233,6 +246,8 @@ async def run(settings: Settings) -> None:
             for queue in serves:
                 if queue == queues.connectors:
                     worker = make_holder(client, queue, desk, most=settings.connections_per_worker)
+                elif queue == queues.media:
+                    worker = make_fetcher(client, queue, desk.media, most=settings.files_at_once)
                 else:
                     worker = make_worker(client, queue, desk, sandbox=settings.workflow_sandbox)
                 await stack.enter_async_context(worker)

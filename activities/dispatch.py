@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
@@ -18,7 +19,13 @@ from typing import Final
 import orjson
 import structlog
 from temporalio.client import Client
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from db import outbox
@@ -33,6 +40,7 @@ from domain.connection import (
     connection_workflow_id,
 )
 from domain.errors import UnavailableError
+from domain.media import MEDIA_WANTED, MEDIA_WORKFLOW, MediaRef, media_workflow_id
 from domain.work import (
     SESSION_WORKFLOW,
     Arrival,
@@ -72,7 +80,10 @@ def _signal_argument(name: str, rows: Sequence[OutboxRow]) -> object:
     """Return one argument for all rows of one signal: what waits in a busy session is told in one call."""
     told = [(orjson.loads(row.data), row.trace_id) for row in rows]
     if name == "message_received":
-        return [Arrival(data["arrival_no"], data["order_key"], data["message_id"], trace) for data, trace in told]
+        return [
+            Arrival(data["arrival_no"], data["order_key"], data["message_id"], trace, bool(data.get("files")))
+            for data, trace in told
+        ]
     if name == "deliver_recorded":
         return [Recorded(data["message_id"], data["generation"], trace) for data, trace in told]
     return max(int(data["version"]) for data, _ in told)
@@ -111,6 +122,20 @@ def _connection(account_id: str, data: Mapping[str, str]) -> _Target:
         ref.attributes(),
         f"Socket of a channel on {ref.platform}",
         f"Channel `{ref.channel_id}`",
+    )
+
+
+def _media(account_id: str, row: OutboxRow) -> _Target:
+    data = orjson.loads(row.data)
+    ref = SessionRef(account_id, data["session_id"], data["channel_id"], data["platform"])
+    media = MediaRef(ref, data["message_id"], row.trace_id)
+    return _Target(
+        MEDIA_WORKFLOW,
+        media,
+        media_workflow_id(media.message_id),
+        attribute_values(ref, row.trace_id),
+        f"Files of a message on {ref.platform}",
+        f"Session `{ref.session_id}`, message `{media.message_id}`",
     )
 
 
@@ -237,8 +262,27 @@ class Dispatcher:
             if name == APPROVAL_RESOLVED:
                 await _tell_turns(client, same)
                 continue
+            if name == MEDIA_WANTED:
+                for row in same:
+                    await self._begin(client, _media(str(aggregate.account_id), row))
+                continue
             target = _connection if name in {CONNECTION_WANTED, CONNECTION_CHANGED} else _session
             await self._start(client, target(str(aggregate.account_id), orjson.loads(same[0].data)), name, same)
+
+    async def _begin(self, client: Client, target: _Target) -> None:
+        """Start a workflow that no signal begins; one that was started before is left as it is."""
+        with suppress(WorkflowAlreadyStartedError):
+            await client.start_workflow(
+                target.workflow,
+                target.argument,
+                id=target.id,
+                task_queue=self._task_queue,
+                task_timeout=TASK_TIMEOUT,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                search_attributes=search_attributes(target.attributes),
+                static_summary=target.summary,
+                static_details=target.details,
+            )
 
     async def _start(self, client: Client, target: _Target, name: str, rows: Sequence[OutboxRow]) -> None:
         """Signal a workflow, and start it where it does not run."""

@@ -27,7 +27,12 @@ class TaskQueues:
         """The queue of held sockets: always its own, because each takes a slot for as long as it lasts."""
         return f"{self.chat}-connectors"
 
+    @property
+    def media(self) -> str:
+        """The queue of downloads: always its own, so that slow ones take no slot from turns and deliveries."""
+        return f"{self.chat}-media"
+
     def all(self, platforms: Iterable[str]) -> list[str]:
         """Return every queue that some worker must serve."""
         apart = [self.turns, *(self.delivery(platform) for platform in platforms)]
-        return [self.chat, self.connectors, *(name for name in apart if name is not None)]
+        return [self.chat, self.connectors, self.media, *(name for name in apart if name is not None)]

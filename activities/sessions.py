@@ -31,6 +31,7 @@ class SessionActivities:
     queues: TaskQueues
     default_times: tuple[float, float] = sessions.DEFAULT_TIMES
     history_cap: int = SessionPlan.history_cap
+    file_wait_s: float = SessionPlan.file_wait_s
 
     @activity.defn
     async def load_session(self, ref: SessionRef) -> SessionPlan | None:
@@ -45,6 +46,7 @@ class SessionActivities:
             turns_queue=queues.turns,
             delivery_queue=queues.delivery(ref.platform),
             history_cap=self.history_cap,
+            file_wait_s=self.file_wait_s,
         )
 
     @activity.defn

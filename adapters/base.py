@@ -2,7 +2,7 @@
 
 An adapter only translates: it keeps no state, retries nothing, sleeps never and stores nothing. Retries, waits and
 dead letters belong to the workflows that call it through activities. Called by api (verify, parse, check) and by
-activities (send, lookup, indicate, fetch_media, stream).
+activities (send, lookup, indicate, locate_media, stream).
 """
 
 from __future__ import annotations
@@ -209,12 +209,18 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Media:
-    """A file fetched from a platform."""
+class MediaSource:
+    """Where a file is that a person sent. `url` and `headers` may hold the bot's token, so they are never shown.
 
-    content: bytes
-    mime_type: str | None
-    filename: str | None
+    What the platform says of the file is a hint: its content decides. `moved_means`: what a redirect says there, where
+    it does not lead to the file.
+    """
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    mime_type: str | None = None
+    filename: str | None = None
+    moved_means: str | None = None
 
 
 class Indication(StrEnum):
@@ -256,8 +262,11 @@ class PlatformAdapter(Protocol):
         """Find out whether a send whose answer was lost arrived."""
         ...
 
-    async def fetch_media(self, channel: ChannelContext, attachment: Attachment) -> Media:
-        """Download a file that a person sent. Raises InvalidInputError or UnavailableError."""
+    async def locate_media(self, channel: ChannelContext, attachment: Attachment) -> MediaSource:
+        """Say where a file is that a person sent; adapters/downloads.py downloads it.
+
+        Asked anew for each attempt, because addresses expire. Raises InvalidInputError or UnavailableError.
+        """
         ...
 
     async def indicate(self, channel: ChannelContext, address: ReplyAddress, indication: Indication) -> None:

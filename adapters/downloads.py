@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import httpx2
 
+from adapters.base import MediaSource
 from adapters.guard import Guard, check_url, guarded_client
 from domain.errors import FileGoneError, FileTooLargeError, ForbiddenAddressError, UnavailableError
 from domain.files import formatted_size
@@ -22,20 +23,6 @@ from domain.files import formatted_size
 MAX_REDIRECTS: Final = 3
 _GONE: Final = frozenset({400, 401, 403, 404, 410})
 _MOVED: Final = frozenset({301, 302, 303, 307, 308})
-
-
-@dataclass(frozen=True, slots=True)
-class MediaSource:
-    """Where a file is. `url` and `headers` may hold the bot's token, so they are never shown.
-
-    What the platform says of the file is a hint: its content decides.
-    """
-
-    url: str = field(repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    mime_type: str | None = None
-    filename: str | None = None
-    size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +92,8 @@ class Downloads:
             if response.status_code not in _MOVED:
                 return response
             await response.aclose()
+            if source.moved_means is not None:
+                raise FileGoneError(source.moved_means)
             target = next_hop(url, response.headers.get("location", ""), self._guard.allowed)
             if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
                 headers = {}

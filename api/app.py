@@ -31,6 +31,7 @@ from api import (
     realtime,
     sessions,
     traces,
+    uploads,
     webhooks,
 )
 from api.body_limit import BodyLimit
@@ -46,6 +47,7 @@ ROUTERS = (
     channels.router,
     sessions.router,
     messages.router,
+    uploads.router,
     attachments.router,
     blacklists.router,
     conversations.router,

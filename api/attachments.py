@@ -1,111 +1,89 @@
-"""Files that operators send: uploaded to a session first, named by a message then (`attachment_ids`)."""
+"""Files of messages: their details with a link, and the download itself.
+
+A file is only ever saved by a browser, never shown or run on our origin: whatever it is, it comes as an attachment, with
+its own type, and into a sandbox.
+"""
 
 from __future__ import annotations
 
-import mimetypes
-from collections.abc import AsyncGenerator
-from pathlib import PurePath
 from typing import Annotated, Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from fastapi import APIRouter, Request
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
+from fastapi import APIRouter, Query
+from starlette.responses import StreamingResponse
 
-from activities.files import CHUNK_BYTES, TooLargeError
-from adapters.base import Capabilities
+from activities.files import NoSuchFileError
 from api.deps import Desk, Principal, allow
 from api.envelope import done
-from api.message_bodies import wrong
+from api.links import Link
 from api.openapi import shows
-from db import session_views, uploads
-from db.uploads import Upload
-from domain.errors import PayloadTooLargeError
+from db import attachments
+from domain.errors import NotFoundError, UnavailableError
+from domain.file_views import AttachmentDetailsView
+from domain.filenames import content_disposition, download_name
 from domain.permissions import Permission
-from domain.sanitize import storable
-from domain.views import View
 
 router = APIRouter(prefix="/api/v1/chat", tags=["messages"])
 
-UPLOAD_MAX_BYTES: Final = 100 << 20
-_FORM: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                }
-            }
-        },
-    }
+Reader = Annotated[Principal, allow(Permission.SESSIONS_READ)]
+_GUARDED: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "private, no-store",
 }
+_NOT_THERE: Final = "No such file, or it is not safe to hand out"
 
 
-class UploadView(View):
-    """A file that a message of this session may name by its id."""
-
-    id: UUID
-    filename: str
-    mime_type: str
-    file_size: int
-
-
-@router.post(
-    "/sessions/{session_id}/attachments",
-    status_code=201,
-    summary="Upload a file to be sent",
-    responses=shows("Uploaded", 201, attachment=UploadView),
-    openapi_extra=_FORM,
+@router.get(
+    "/sessions/{session_id}/messages/{message_id}/attachments/{attachment_id}",
+    summary="Show a message's file",
+    responses=shows("Attachment", attachment=AttachmentDetailsView),
 )
-async def upload(
-    session_id: UUID, request: Request, desk: Desk, caller: Annotated[Principal, allow(Permission.SESSIONS_REPLY)]
+async def show_attachment(
+    session_id: UUID, message_id: UUID, attachment_id: UUID, desk: Desk, caller: Reader
 ) -> dict[str, Any]:
-    """A form with one `file`; nothing is sent yet. 413 for one that is larger than the session's platform takes."""
+    """In full; where it is safe, with a link that is good for five minutes."""
     async with desk.db.account(caller.account_id) as conn:
-        session = await session_views.get(conn, session_id)
-    most = _most_bytes(desk.platforms.get(session.platform).capabilities)
-    try:
-        async with request.form(max_files=1, max_fields=10) as form:
-            file = form.get("file")
-            if not isinstance(file, UploadFile):
-                raise wrong("file", "A form with one file is needed")
-            kept = await desk.files.put(caller.account_id, _chunks(file), limit_bytes=most)
-            made = Upload(uuid4(), _name(file), _kind(file), kept.size_bytes, kept.digest)
-    except TooLargeError as error:
-        raise PayloadTooLargeError(f"{session.platform} takes files of up to {most >> 20} MB") from error
-    except HTTPException as error:
-        if error.status_code != 400:
-            raise
-        raise wrong("file", "The form cannot be read") from error
-    if not made.size_bytes:
-        raise wrong("file", "The file is empty")
-    async with desk.db.account(caller.account_id) as conn:
-        await uploads.add(conn, session_id, caller.user_id, made)
-    view = UploadView(id=made.id, filename=made.filename, mime_type=made.mime_type, file_size=made.size_bytes)
+        found = await attachments.details(conn, attachment_id, message_id=message_id, session_id=session_id)
+    view = found.view
+    if view.safe:
+        link = desk.links.make(caller.account_id, attachment_id)
+        url = f"{desk.settings.base_url()}/api/v1/chat/attachments/{attachment_id}/download?{link.query()}"
+        view = view.model_copy(update={"download_url": url, "download_expires_at": link.expires_at})
     return done(attachment=view)
 
 
-def _most_bytes(can: Capabilities) -> int:
-    return min(UPLOAD_MAX_BYTES, max((limits.size for limits in can.outbound.files.values()), default=0))
-
-
-async def _chunks(file: UploadFile) -> AsyncGenerator[bytes]:
-    while chunk := await file.read(CHUNK_BYTES):
-        yield chunk
-
-
-def _name(file: UploadFile) -> str:
-    """Return a name without a path: browsers of old, and others who wish us ill, send one."""
-    bare = PurePath(storable(file.filename or "").replace("\\", "/")).name
-    cleaned = "".join(sign for sign in bare if sign.isprintable()).strip()
-    return cleaned[:200] or "file"
-
-
-def _kind(file: UploadFile) -> str:
-    given = (file.content_type or "").strip().lower()
-    if given and given != "application/octet-stream" and given.isascii() and given.isprintable() and "/" in given:
-        return given[:100]
-    return mimetypes.guess_type(_name(file))[0] or "application/octet-stream"
+@router.get(
+    "/attachments/{attachment_id}/download",
+    summary="Download a file by its signed link",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}},
+)
+async def download(
+    attachment_id: UUID,
+    desk: Desk,
+    account_id: UUID,
+    expires: Annotated[int, Query(ge=0, le=1 << 40)],
+    signature: Annotated[str, Query(min_length=64, max_length=64, pattern="^[0-9a-f]{64}$")],
+) -> StreamingResponse:
+    """The bytes, to be saved. Needs no token: the link is the proof."""
+    desk.links.check(Link(account_id, attachment_id, expires, signature))
+    async with desk.db.account(account_id) as conn:
+        found = await attachments.details(conn, attachment_id)
+    view = found.view
+    if not view.safe or found.content_hash is None:
+        raise NotFoundError(_NOT_THERE)
+    try:
+        chunks = await desk.files.open(account_id, found.content_hash)
+    except NoSuchFileError as error:
+        raise NotFoundError(_NOT_THERE) from error
+    except OSError as error:
+        raise UnavailableError("The file store does not answer; try again shortly") from error
+    headers = {
+        **_GUARDED,
+        "Content-Disposition": content_disposition(download_name(view.filename, view.mime_type)),
+        "Content-Length": str(view.file_size),
+    }
+    return StreamingResponse(chunks, 200, headers, view.mime_type)

@@ -11,8 +11,8 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.attachments import UPLOAD_MAX_BYTES
 from api.errors import refusal
+from api.uploads import UPLOAD_MAX_BYTES
 
 LIMIT_BYTES: Final = 1 << 20
 _OWN_LIMIT: Final = "/api/v1/chat/webhooks/"

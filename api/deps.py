@@ -30,10 +30,13 @@ PUBLIC: Final = frozenset(
         "/api/v1/health",
         "/api/v1/auth/login",
         "/api/v1/auth/refresh",
+        "/api/v1/chat/attachments/{attachment_id}/download",
         "/api/v1/chat/webhooks/{token}",
     }
 )
-"""Routes without a caller: health, login, metrics (a token of their own), webhooks that prove themselves by signature."""
+"""Routes without a caller: health, login, metrics (a token of their own), webhooks and links to files, which prove
+themselves by signature.
+"""
 
 _bearer = HTTPBearer(auto_error=False, description="An access token from login, or a service token")
 

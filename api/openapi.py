@@ -52,6 +52,7 @@ _WORDS: Final = {
 _SPECIAL: Final = {
     "/api/v1/auth/login": (401, 422, 429, 503),
     "/api/v1/auth/refresh": (401, 503),
+    "/api/v1/chat/attachments/{attachment_id}/download": (403, 404, 422, 503),
     "/api/v1/chat/webhooks/{token}": (401, 404, 413, 429, 503),
 }
 _SCHEMAS: Final = "#/components/schemas/"

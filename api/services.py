@@ -24,6 +24,7 @@ from activities.intake import Intake
 from adapters.registry import Platforms
 from api.failures import Failures, client_ip
 from api.known_channels import KnownChannels
+from api.links import LinkMint
 from api.tokens import TokenMint
 from api.webhooks import WebhookDesk
 from config import Settings
@@ -48,6 +49,7 @@ class Services:
     publisher: Publisher
     box: CredentialBox
     mint: TokenMint
+    links: LinkMint
     dispatcher: Dispatcher
     channels: ChannelDesk
     webhooks: WebhookDesk
@@ -100,6 +102,7 @@ def build(settings: Settings) -> Services:
         publisher=publisher,
         box=box,
         mint=TokenMint(settings.jwt_secret.get_secret_value()),
+        links=LinkMint(settings.jwt_secret.get_secret_value()),
         dispatcher=dispatcher,
         channels=channels,
         webhooks=WebhookDesk(

@@ -19,7 +19,9 @@ from db.calls import dumps
 from db.channels import ChannelRow
 from db.outbox import Aggregate
 from domain.events import MessageCreated
-from domain.message import InboundEvent
+from domain.filenames import clean_filename
+from domain.files import AttachmentState, attachment_type, is_label
+from domain.message import Attachment, InboundEvent
 from domain.sanitize import sanitize, storable
 from domain.views import ConversationMessageView, MessageMetadataView, MessageView, SenderInfoView
 
@@ -41,6 +43,7 @@ def arrival_signal(
     channel_id: UUID, platform: str, view: MessageView, arrival_no: int, order_key: str
 ) -> dict[str, object]:
     """Shape the outbox row that tells the session's workflow of an arrival."""
+    waiting = any(file.state == AttachmentState.WAITING for file in view.attachments)
     return outbox.signal_row(
         MESSAGE_RECEIVED,
         {
@@ -50,6 +53,7 @@ def arrival_signal(
             "arrival_no": arrival_no,
             "order_key": order_key,
             "message_id": str(view.id),
+            "files": waiting and is_label(view.content),
         },
     )
 
@@ -81,6 +85,18 @@ def _clean(value: object) -> object:
     return value
 
 
+def _attachment_json(file: Attachment) -> dict[str, object]:
+    """Return a file as the platform told of it; `metadata` of a stored one comes from its content."""
+    return {
+        "kind": file.kind.value,
+        "type": attachment_type(file.kind).value,
+        "remote_ref": file.remote_ref,
+        "mime_type": (file.mime_type or "").partition(";")[0].strip().lower()[:255] or None,
+        "filename": clean_filename(file.filename),
+        "size": file.size_bytes if file.size_bytes is not None and 0 <= file.size_bytes < 1 << 62 else None,
+    }
+
+
 def message_json(channel: ChannelRow, event: InboundEvent, deferred_until: datetime | None) -> dict[str, object]:
     """Return the `m` of `flow.record_message`, in text that Postgres accepts: no NUL, no lone surrogate."""
     # Keys that are rare are left out where they say nothing: this is read for every message.
@@ -104,10 +120,7 @@ def message_json(channel: ChannelRow, event: InboundEvent, deferred_until: datet
             {"chat": event.reply_to.chat, "thread": event.reply_to.thread, "message": event.reply_to.message}
         ),
         "metadata": _clean(event.metadata),
-        "attachments": [
-            _clean({"kind": a.kind.value, "remote_ref": a.remote_ref, "mime_type": a.mime_type, "filename": a.filename})
-            for a in event.attachments
-        ],
+        "attachments": [_clean(_attachment_json(one)) for one in event.attachments],
         "deferred_until": deferred_until,
     }
 

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import outbox
+from db import attachments, outbox
 from db.arrivals import arrival_signal, conversation_event
 from db.outbox import Aggregate
 from db.rows import MESSAGE_COLUMNS, MESSAGE_TYPES, SESSION_COLUMNS, mapping, message_view, session_view
@@ -47,7 +47,7 @@ _RELEASE: Final = text(
         INSERT INTO ai_messages (id, account_id, conversation_id, message_id, role, content, sequence_number,
             content_metadata)
         VALUES (:ai_message_id, app_account(), :conversation_id, :public_id, 'user', :content, :sequence_number,
-            jsonb_build_object('sender_name', CAST(:sender_name AS text)))
+            jsonb_build_object('sender_name', CAST(:sender_name AS text), 'files', CAST(:files AS text)))
     )
     UPDATE chat_messages SET arrival_no = :arrival_no, ai_message_id = :ai_message_id, deferred_until = NULL,
         version = version + 1 WHERE id = :message_id
@@ -84,6 +84,7 @@ async def release(conn: AsyncConnection, account_id: UUID, message_id: UUID) -> 
             "content": waiting.content,
             "sequence_number": session.last_sequence,
             "sender_name": waiting.platform_username,
+            "files": await attachments.notes(conn, message_id) if waiting.attachments else None,
             "arrival_no": session.last_arrival_no,
             "message_id": message_id,
         },

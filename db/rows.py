@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Row, RowMapping
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
+from domain.file_views import AttachmentView
 from domain.sanitize import storable
 from domain.views import (
     SENDER_TYPES,
@@ -42,11 +43,11 @@ PARTS_COLUMN: Final = """
 MESSAGE_COLUMNS: Final = f"""
     m.id, m.session_id, m.direction, m.message_type, m.content, m.delivery_status, m.generation, m.arrival_no, m.late,
     m.platform_message_id, m.ai_message_id, m.trace_id, m.sent_at, m.delivered_at, m.read_at, m.created_at, m.version,
-    {PARTS_COLUMN}
+    flow.message_files(m.id) AS attachments, {PARTS_COLUMN}
 """
 """Selects a MessageView from `chat_messages m`; pass the statement's result through `.columns(**MESSAGE_TYPES)`."""
 
-MESSAGE_TYPES: Final[dict[str, Any]] = {"delivery_detail": JSONB}
+MESSAGE_TYPES: Final[dict[str, Any]] = {"delivery_detail": JSONB, "attachments": JSONB}
 
 CONVERSATION_MESSAGE_COLUMNS: Final = """
     a.message_id, a.role, a.content, a.sequence_number, a.created_at, a.token_count, a.status, a.error_message,
@@ -73,6 +74,7 @@ def message_view(row: RowMapping | Mapping[str, Any]) -> MessageView:
     """Build a chat message's view from `MESSAGE_COLUMNS`."""
     values = {name: row[name] for name in MessageView.model_fields}
     values["delivery_detail"] = [PartView.model_validate(part) for part in values["delivery_detail"]]
+    values["attachments"] = [AttachmentView.model_validate(file) for file in values["attachments"]]
     return MessageView.model_validate(values)
 
 

@@ -28,7 +28,8 @@ _PLAN: Final = text(
 ).columns(configuration=JSONB)
 _WAITING: Final = text(
     """
-    SELECT arrival_no, order_key, CAST(id AS text) AS id, trace_id FROM chat_messages
+    SELECT m.arrival_no, m.order_key, CAST(m.id AS text) AS id, m.trace_id, flow.waits_for_files(m) AS files
+    FROM chat_messages m
     WHERE session_id = :session_id AND direction = 'inbound' AND handled_at IS NULL AND arrival_no IS NOT NULL
     ORDER BY order_key, arrival_no
     """
@@ -83,7 +84,7 @@ async def load_plan(conn: AsyncConnection, session_id: UUID, *, defaults: tuple[
         inline_turns=row.tools == 0,
         idle_after_s=float(configuration.get("idle_after_s") or defaults[0]),
         close_after_s=float(configuration.get("close_after_s") or defaults[1]),
-        waiting=[Arrival(found.arrival_no, found.order_key, found.id, found.trace_id) for found in waiting],
+        waiting=[Arrival(*found) for found in waiting],
         undelivered=[Recorded(found.id, found.generation, found.trace_id) for found in undelivered],
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -44,12 +45,40 @@ def attachment_type(kind: MessageType) -> AttachmentType:
 
 
 def formatted_size(size_bytes: int) -> str:
-    """Return a size as people read it: `512 B`, `1.5 KB`, `25.0 MB`."""
-    if size_bytes < 1024:
-        return f"{size_bytes} B"
-    size = float(size_bytes)
-    for unit in ("KB", "MB", "GB"):
-        size /= 1024
-        if size < 1024 or unit == "GB":
-            return f"{size:.1f} {unit}"
-    raise AssertionError
+    """Return a size as people read it: `512 B`, `1.5 KB`, `25.0 MB`. In whole numbers, as flow.formatted_size counts."""
+    for unit, bytes_each in (("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10)):
+        if size_bytes >= bytes_each:
+            tenths = (size_bytes * 10 + bytes_each // 2) // bytes_each
+            return f"{tenths // 10}.{tenths % 10} {unit}"
+    return f"{size_bytes} B"
+
+
+def is_label(content: str) -> bool:
+    """Whether a message has no words of its person's: adapters put a label in brackets there, `[voice message]`."""
+    return content.startswith("[") and content.endswith("]") and "\n" not in content
+
+
+@dataclass(frozen=True, slots=True)
+class FileNote:
+    """What an agent is told of a file. `transcription`: where it does not stand in the message's text already."""
+
+    kind: str
+    state: str
+    filename: str | None = None
+    mime_type: str | None = None
+    size_bytes: int | None = None
+    reason: str | None = None
+    transcription: str | None = None
+
+    def line(self) -> str:
+        """Return it as a line in brackets."""
+        named = f'{self.kind} "{self.filename}"' if self.filename else self.kind
+        if self.state == AttachmentState.STORED:
+            size = "" if self.size_bytes is None else f", {formatted_size(self.size_bytes)}"
+            said = "" if self.transcription is None else f", transcribed: {self.transcription}"
+            return f"[{named}, {self.mime_type}{size}{said}]"
+        if self.state == AttachmentState.REFUSED:
+            return f"[{named} was not taken: {self.reason}]"
+        if self.state == AttachmentState.FAILED:
+            return f"[{named} could not be fetched: {self.reason}]"
+        return f"[{named} is still being fetched]"

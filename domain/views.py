@@ -8,13 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
-
-
-class View(BaseModel):
-    """Base of all views: frozen, and nothing unknown gets in."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from domain.file_views import AttachmentView, View
 
 
 class ChannelSummaryView(View):
@@ -116,6 +110,7 @@ class MessageView(View):
     content: str
     delivery_status: str
     delivery_detail: list[PartView]
+    attachments: list[AttachmentView]
     generation: int
     arrival_no: int | None
     late: bool

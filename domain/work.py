@@ -55,12 +55,16 @@ def attribute_values(ref: SessionRef, trace_id: str | None = None) -> dict[str, 
 
 @dataclass(frozen=True)
 class Arrival:
-    """An inbound message that waits for its turn. Sorted by (`order_key`, `arrival_no`) (ORDER)."""
+    """An inbound message that waits for its turn. Sorted by (`order_key`, `arrival_no`) (ORDER).
+
+    `files`: it is nothing but files that are still being fetched, and its turn waits for them.
+    """
 
     arrival_no: int
     order_key: str
     message_id: str
     trace_id: str
+    files: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class SessionPlan:
     """What a session's workflow must know when it starts, or when the row changed under it.
 
     `turns_queue` and `delivery_queue`: where slow work goes; None keeps it on the session's own task queue.
-    `history_cap`: events after which the workflow goes on as a new run.
+    `history_cap`: events after which the workflow goes on as a new run. `file_wait_s`: how long a turn waits for files.
     """
 
     processed_no: int
@@ -93,6 +97,7 @@ class SessionPlan:
     turns_queue: str | None = None
     delivery_queue: str | None = None
     history_cap: int = 2_000
+    file_wait_s: float = 30.0
     waiting: list[Arrival] = field(default_factory=list[Arrival])
     undelivered: list[Recorded] = field(default_factory=list[Recorded])
 

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
-from simulator.files import GivenFile
+from simulator.bot_files import GivenFile
 from simulator.records import Json
 
 _TRUE: Final = frozenset({"true", "1", "yes"})

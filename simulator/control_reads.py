@@ -10,13 +10,14 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from simulator import phone, signs
 from simulator.api_call import json_response
 from simulator.batch import Batches
 from simulator.control import WrongBodyError, describe, describe_fault
 from simulator.faults import Faults
+from simulator.files import content_of, find_file
 from simulator.log import Log, Numbered
 from simulator.records import Attempt, Call, Person, Received
 from simulator.state import World
@@ -61,12 +62,18 @@ class Reads:
         return json_response(screen | {"version": self._world.changes.version})
 
     async def file(self, request: Request) -> Response:
-        """GET /_sim/files/{id}: the bytes of a file that a bot sent."""
-        found = self._world.files.get(request.path_params["file"])
-        if found is None:
-            raise WrongBodyError("no such file", 404)
+        """GET /_sim/files/{id}: the bytes of a file that a bot or a person sent."""
+        wanted = request.path_params["file"]
         headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
-        return Response(found.content, headers=headers, media_type=found.mime or "application/octet-stream")
+        given = self._world.files.get(wanted)
+        if given is not None:
+            return Response(given.content, headers=headers, media_type=given.mime or "application/octet-stream")
+        for channel in self._world.channels.values():
+            file = find_file(channel, wanted)
+            if file is not None:
+                headers["Content-Length"] = str(file.size)
+                return StreamingResponse(content_of(file), headers=headers, media_type=file.mime_type)
+        raise WrongBodyError("no such file", 404)
 
     async def received(self, request: Request) -> Response:
         """GET /_sim/received (also /_sim/wait)[?channel&chat&as&kind&thread&contains&after&timeout_s].

@@ -20,7 +20,7 @@ from simulator.markdown_text import visible
 from simulator.play import Play
 from simulator.records import Chat, Delivery, Json, Message
 from simulator.state import World
-from simulator.wish import Done, Say
+from simulator.wish import Done, ImpossibleError, Say
 
 _COMMAND, _COMPONENT = 2, 3
 
@@ -33,6 +33,8 @@ class DiscordPlay(Play):
     def reach(self, channel: Channel, say: Say) -> Say:
         # A bot that is not at the gateway hears nothing but commands and buttons.
         if say.kind == "message" and not channel.stream.used:
+            if say.files:
+                raise ImpossibleError("files come by the gateway only, and the bot is not there")
             return say.model_copy(update={"kind": "command", "text": f"/ask {say.text}"})
         return say
 

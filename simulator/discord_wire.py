@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from simulator.channel import Channel
+from simulator.file_wire import discord_attachment
 from simulator.names import discord_id
 from simulator.records import Chat, Json, Message, Person
 
@@ -35,7 +36,10 @@ def message_object(channel: Channel, chat: Chat, message: Message) -> Json:
         "mention_everyone": False,
         "mentions": [bot_user(channel)] if ours else [],
         "mention_roles": [],
-        "attachments": [_attachment(message.file)] if message.file else [],
+        "attachments": [
+            *([_attachment(message.file)] if message.file else []),
+            *(discord_attachment(channel, file) for file in message.files),
+        ],
         "embeds": [],
         "pinned": False,
         "type": 20 if message.subtype == "command_result" else 19 if message.reply_to else 0,

@@ -25,7 +25,8 @@ FaultKind = Literal[
     "hold",  # waits for the release, then as usual
     "accept_then_hold",  # stored; the answer waits for the release
     "error",  # the permanent refusal named by `error`
-    "truncate",  # the model only: the stream ends in the middle
+    "truncate",  # the model and files only: the stream ends in the middle
+    "oversized",  # files only: longer than said
     "duplicate",  # on the way to the bot: told twice
     "reorder",  # on the way to the bot: told after what comes next
 ]

@@ -19,6 +19,7 @@ from simulator.api_call import Answer, answer_call, json_response, new_call
 from simulator.args import Args, BadArgumentsError, read_args
 from simulator.channel import Channel
 from simulator.faults import Fault, Faults
+from simulator.file_wire import mattermost_info
 from simulator.markdown_text import visible
 from simulator.mattermost_content import ServerError, Uploads, info_object, kind_of, read_choices
 from simulator.mattermost_play import posted, tell
@@ -69,6 +70,7 @@ class MattermostApi:
             "typing": self._typing,
             "upload": self._upload,
             "react": self._react,
+            "file_info": self._file_info,
         }
         act = acts[name]
 
@@ -231,6 +233,14 @@ class MattermostApi:
     def _typing(self, channel: Channel, args: Args, path: dict[str, str]) -> Answer:
         self._chat(channel, args.text("channel_id"))
         return Answer({"status": "OK"})
+
+    def _file_info(self, channel: Channel, args: Args, path: dict[str, str]) -> Answer:
+        for messages in channel.messages.values():
+            for message in messages.values():
+                for file in message.files:
+                    if file.id == path["file"] and not message.deleted:
+                        return Answer(mattermost_info(message, file))
+        raise ServerError(404, "app.file_info.get.app_error")
 
     def _chat(self, channel: Channel, reference: str | None) -> Chat:
         chat = channel.reached_chat(reference or "")

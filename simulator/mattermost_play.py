@@ -147,7 +147,7 @@ def posted(channel: Channel, chat: Chat, message: Message) -> list[Delivery]:
         "post_id": message.id,
         "text": message.source,
         "trigger_word": "",
-        "file_ids": "",
+        "file_ids": ",".join(file.id for file in message.files),
     }
     about = About("posted", message.id, chat.id, message.id)
     return [new_delivery(channel, about, orjson.dumps(body), retry=False)]

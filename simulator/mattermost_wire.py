@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simulator.channel import Channel
+from simulator.file_wire import mattermost_info
 from simulator.mattermost_content import info_object
 from simulator.records import Json, Message
 
@@ -18,6 +19,8 @@ def post_object(channel: Channel, message: Message) -> Json:
         author = person.user_id
         if person.is_bot:
             props["from_bot"] = "true"
+    files = [info_object(message.file)] if message.file else []
+    files += [mattermost_info(message, file) for file in message.files]
     edited_ms = int((message.edited_at or 0) * 1000)
     created_ms = int(message.at * 1000)
     return {
@@ -33,6 +36,6 @@ def post_object(channel: Channel, message: Message) -> Json:
         "type": "",
         "props": props,
         "pending_post_id": "",
-        "file_ids": [message.file["id"]] if message.file else [],
-        "metadata": {"files": [info_object(message.file)]} if message.file else {},
+        "file_ids": [file["id"] for file in files],
+        "metadata": {"files": files} if files else {},
     }

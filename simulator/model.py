@@ -95,16 +95,22 @@ class ModelApi:
         try:
             body = parse_object(await request.body())
         except BadArgumentsError as error:
-            return json_response(_error(f"We could not parse the JSON body: {error}", "invalid_request_error"), 400)
+            return json_response(
+                model_error(f"We could not parse the JSON body: {error}", "invalid_request_error"), 400
+            )
         call = new_call("model", None, METHOD, body)
         call.channel = request.headers.get("authorization", "").removeprefix("Bearer ") or None
         if not isinstance(body.get("messages"), list) or not body["messages"]:
             call.status, call.error = 400, "missing messages"
             self._world.note_call(call)
-            return json_response(_error("Missing required parameter: 'messages'.", "invalid_request_error"), 400)
+            return json_response(model_error("Missing required parameter: 'messages'.", "invalid_request_error"), 400)
         if body.get("stream") is not True:
             return await answer_call(
-                self._world, self._faults, call, lambda: Answer(_completion(self._reply(call)), accepted=True), _refuse
+                self._world,
+                self._faults,
+                call,
+                lambda: Answer(_completion(self._reply(call)), accepted=True),
+                refuse_model,
             )
         return await self._stream(call)
 
@@ -112,7 +118,7 @@ class ModelApi:
         fault = self._faults.take(call)
         kind = fault.script.kind if fault else ""
         if fault is not None and kind in _FAULTS_BEFORE:
-            return await answer_call(self._world, _Only(fault, self._world), call, lambda: Answer({}), _refuse)
+            return await answer_call(self._world, _Only(fault, self._world), call, lambda: Answer({}), refuse_model)
         if fault is not None and kind == "slow":
             await asyncio.sleep(fault.script.delay_s)
         if fault is not None and kind == "hold":
@@ -252,23 +258,25 @@ def _choice(delta: Json, finish: str | None) -> Json:
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
 
-def _error(message: str, kind: str, code: str | None = None) -> Json:
+def model_error(message: str, kind: str, code: str | None = None) -> Json:
+    """Return an error as the service words it."""
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
-def _refuse(fault: Fault) -> Answer:
+def refuse_model(fault: Fault) -> Answer:
+    """Return the refusal that a script asks for."""
     script = fault.script
     if script.kind == "rate_limited":
         wait = fault.wait_s(time.monotonic())
-        body = _error("Rate limit reached for requests", "requests", "rate_limit_exceeded")
+        body = model_error("Rate limit reached for requests", "requests", "rate_limit_exceeded")
         return Answer(body, 429, {"retry-after": f"{wait:.3f}"}, error="rate_limit_exceeded", retry_after_s=wait)
     if script.kind == "server_error":
-        body = _error("The server had an error while processing your request.", "server_error")
+        body = model_error("The server had an error while processing your request.", "server_error")
         return Answer(body, script.status, error="server_error")
     if script.error == "invalid_auth":
         return Answer(
-            _error("Incorrect API key provided.", "invalid_request_error", "invalid_api_key"),
+            model_error("Incorrect API key provided.", "invalid_request_error", "invalid_api_key"),
             401,
             error="invalid_api_key",
         )
-    return Answer(_error(script.error, "invalid_request_error", script.error), 400, error=script.error)
+    return Answer(model_error(script.error, "invalid_request_error", script.error), 400, error=script.error)

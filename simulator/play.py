@@ -24,9 +24,10 @@ class Texts:
 
 
 class Play:
-    """A platform's behaviour. `ack_s`: how long a webhook may take."""
+    """A platform's behaviour. `ack_s`: how long a webhook may take. `files_each`: how many files a message carries."""
 
     ack_s = 60.0
+    files_each = 10
 
     def secret(self, given: Credentials) -> str:
         """Return what webhooks are signed with."""

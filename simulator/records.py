@@ -95,6 +95,21 @@ class Chat:
 
 
 @dataclass(slots=True)
+class File:
+    """A file in a message. `kind`: image, voice, audio, video, document or sticker. `head`: base64 of how it begins; it is
+    filled up to `size` with zeros, so that a large one takes no memory.
+    """
+
+    id: str
+    kind: str
+    name: str
+    mime_type: str
+    size: int
+    head: str
+    origin: str
+
+
+@dataclass(slots=True)
 class Message:
     """One message as the platform stores it. `text` is what is seen, `source` what was sent."""
 
@@ -120,7 +135,9 @@ class Message:
     kind: str = "text"
     """text, image, audio, video, document, sticker, location."""
     file: Json | None = None
-    """`{id, name, mime, size, url}`; see files.py."""
+    """The bot's: `{id, name, mime, size, url}`; see bot_files.py."""
+    files: list[File] = field(default_factory=list[File])
+    """A person's; see files.py."""
     location: Json | None = None
     """`{latitude, longitude, name?, address?}`."""
     choices: list[Json] = field(default_factory=list[Json])

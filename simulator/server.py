@@ -27,6 +27,7 @@ from simulator.control_reads import Reads
 from simulator.discord import DiscordApi
 from simulator.discord_gateway import DiscordGateway
 from simulator.faults import Faults
+from simulator.files import FileServer
 from simulator.live import Live
 from simulator.mattermost import MattermostApi
 from simulator.mattermost_socket import MattermostSocket
@@ -36,6 +37,7 @@ from simulator.slack import SlackApi
 from simulator.slack_socket import SlackSocket
 from simulator.state import World
 from simulator.telegram import TelegramApi
+from simulator.transcription import TranscriptionApi
 from simulator.webhooks import Courier
 from simulator.whatsapp import WhatsAppApi
 
@@ -74,6 +76,8 @@ async def _lifespan(app: Starlette, state_file: Path | None) -> AsyncGenerator[N
         WebSocketRoute("/slack/socket/{channel}", SlackSocket(world).endpoint),
         WebSocketRoute("/api/v4/websocket", MattermostSocket(world).endpoint),
         *_discord_routes(DiscordApi(world, faults, courier)),
+        Route("/v1/audio/transcriptions", TranscriptionApi(world, faults).endpoint, methods=["POST"]),
+        *_file_routes(FileServer(world, faults)),
         *_mattermost_routes(MattermostApi(world, faults, courier)),
         *_control_routes(control, Reads(world, faults, control.batches)),
         Route("/", _page),
@@ -113,6 +117,14 @@ def _platform_routes(telegram: TelegramApi, slack: SlackApi, model: ModelApi) ->
     ]
 
 
+def _file_routes(files: FileServer) -> list[Route]:
+    return [
+        Route("/file/bot{token}/{path:path}", files.telegram),
+        Route("/_files/{platform}/{channel}/{file}/{name}", files.with_token),
+        Route("/api/v4/files/{file}", files.mattermost),
+    ]
+
+
 def _whatsapp_routes(api: WhatsAppApi) -> list[Route]:
     return [
         Route("/v{major:int}.{minor:int}/{object}/messages", api.messages, methods=["POST"]),
@@ -134,6 +146,7 @@ def _mattermost_routes(api: MattermostApi) -> list[Route]:
         "delete_post": ("DELETE", "/posts/{post}"),
         "patch_post": ("PUT", "/posts/{post}/patch"),
         "channel_posts": ("GET", "/channels/{channel}/posts"),
+        "file_info": ("GET", "/files/{file}/info"),
     }
     return [
         Route(f"/api/v4{path}", api.endpoint(name), methods=[method], name=name)

@@ -14,9 +14,11 @@ from starlette.responses import Response
 from simulator import slack_events, slack_history
 from simulator.api_call import Answer, answer_call, json_response, new_call
 from simulator.args import Args, BadArgumentsError, read_args
+from simulator.bot_files import GivenFile
 from simulator.channel import Channel
 from simulator.faults import Faults
-from simulator.files import GivenFile
+from simulator.file_wire import slack_file
+from simulator.files import find_file
 from simulator.limits import FloodControl
 from simulator.records import Chat, Delivery, Json, Message
 from simulator.slack_answers import ok, rate_limited, refusal, refuse
@@ -154,7 +156,9 @@ class SlackApi:
         return ok({"files": [{"id": pending.id, "title": (pending.file or {})["name"]}]}, message)
 
     def _file_info(self, channel: Channel, args: Args) -> Answer:
-        return ok({"file": self._files.info(channel.name, args)})
+        file = find_file(channel, args.text("file") or "")
+        found = self._files.info(channel.name, args) if file is None else slack_file(channel, file)
+        return ok({"file": found, "comments": []})
 
     def _store(self, channel: Channel, chat: Chat, args: Args, thread: str | None) -> Message:
         content = read_content(args)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from simulator.channel import Channel
+from simulator.file_wire import slack_file
 from simulator.records import Chat, Json, Message, Person
 from simulator.slack_files import file_object
 
@@ -37,6 +38,9 @@ def message_object(channel: Channel, message: Message, *, metadata: bool = True)
         found |= _author(channel, message)
     if message.file is not None:
         found["files"] = [file_object(message.file)]
+    if message.files:
+        found |= {"files": [slack_file(channel, file) for file in message.files], "upload": False}
+        found.setdefault("subtype", "file_share")
     if message.blocks is not None:
         found["blocks"] = message.blocks
     if message.thread is not None:

@@ -19,6 +19,7 @@ from simulator.api_call import Answer, answer_call, new_call
 from simulator.args import Args, BadArgumentsError, read_args
 from simulator.channel import Channel
 from simulator.faults import Faults
+from simulator.files import find_file, telegram_path
 from simulator.limits import FloodControl
 from simulator.records import Chat, Credentials, Json, Message, Options
 from simulator.state import World
@@ -38,6 +39,8 @@ from simulator.telegram_rules import (
 )
 from simulator.telegram_wire import bot_user, message_object
 
+_FILE_MAX: Final = 20 << 20
+"""What the hosted Bot API hands out: https://core.telegram.org/bots/api#getfile."""
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{0,256}")
 _TOKEN: Final = re.compile(r"[1-9]\d*:[A-Za-z0-9_-]+")
 
@@ -62,6 +65,7 @@ class TelegramApi:
             "sendchataction": self._chat_action,
             "answercallbackquery": self._answer_press,
             "setmessagereaction": self._react,
+            "getfile": self._get_file,
         }
 
     async def endpoint(self, request: Request) -> Response:
@@ -180,10 +184,7 @@ class TelegramApi:
         chat = self._open_chat(channel, args)
         thread = known_thread(channel, chat, args)
         reply_to = known_reply(channel, chat, args)
-        content, (keyboard, choices) = (
-            read_content(self._world.files, method, args),
-            read_keyboard(args),
-        )
+        content, (keyboard, choices) = read_content(self._world.files, method, args), read_keyboard(args)
         self._limit(channel, chat)
         message = Message(
             chat=chat.id,
@@ -260,6 +261,15 @@ class TelegramApi:
         message.reactions = [str(one.get("emoji") if isinstance(one, dict) else one) for one in given]  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         self._world.save_message(channel, message)
         return ok(True)
+
+    def _get_file(self, channel: Channel, args: Args) -> Answer:
+        file = find_file(channel, args.text("file_id") or "")
+        if file is None:
+            raise RefusedError(400, "Bad Request: wrong file_id or the file is temporarily unavailable")
+        if file.size > _FILE_MAX:
+            raise RefusedError(400, "Bad Request: file is too big")
+        ids: Json = {"file_id": file.id, "file_unique_id": file.id[-12:], "file_size": file.size}
+        return ok(ids | {"file_path": telegram_path(file)})
 
     # Checks
 

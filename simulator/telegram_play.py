@@ -16,7 +16,9 @@ from simulator.wish import Done, ImpossibleError, Say
 
 
 class TelegramPlay(Play):
-    """How Telegram acts."""
+    """How Telegram acts. An album is several messages."""
+
+    files_each = 1
 
     def mention(self, channel: Channel, text: str) -> str:
         return telegram_updates.mention(channel, text)

@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 from simulator.channel import Channel
+from simulator.file_wire import telegram_content
 from simulator.records import Chat, Json, Message, Person
 from simulator.telegram_html import utf16_length
 
@@ -95,8 +96,7 @@ def _said(message: Message) -> Json:
             "venue": {"location": point, "title": location["name"], "address": location["address"]},
         }
     if file is None:
-        said: Json = {"text": text}
-        return said | ({"entities": entities} if entities else {})
+        return telegram_content(message)
     held: Json = {"file_id": file["id"], "file_unique_id": str(file["id"])[-12:], "file_size": file["size"]}
     name = str(file["field"])
     if name == "photo":

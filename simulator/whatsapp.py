@@ -1,7 +1,8 @@
 """WhatsApp's Cloud API: `/v{major}.{minor}/{phone_number_id}[/messages]`, with receipts for what was accepted.
 
 developers.facebook.com, *WhatsApp Cloud API*; platforms.md §1.6 and §1.7. An accepted message may still fail: a person who
-blocks the business, or a person who has not written for 24 hours, is told by a receipt. Kinds of messages: whatsapp_content.py. A script's `error` is one of `NAMED`, or a code in digits; its wait stands in `Retry-After`, a test aid.
+blocks the business, or a person who has not written for 24 hours, is told by a receipt. Kinds of messages:
+whatsapp_content.py. A script's `error` is one of `NAMED`, or a code in digits; its wait stands in `Retry-After`, a test aid.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from simulator.api_call import Answer, answer_call, json_response, new_call
 from simulator.args import Args, BadArgumentsError, read_args
 from simulator.channel import Channel
 from simulator.faults import Fault, Faults
-from simulator.records import Chat, Json, Message
+from simulator.files import address, find_file
+from simulator.records import Chat, File, Json, Message
 from simulator.state import World
 from simulator.webhooks import Courier
 from simulator.whatsapp_content import GraphError, read_content, read_media
@@ -80,6 +82,9 @@ class WhatsAppApi:
 
         def act() -> Answer:
             try:
+                file = find_file(channel, request.path_params["object"]) if method == "number" else None
+                if file is not None:
+                    return _media(channel, file)
                 if not known:
                     text = f"Unsupported request. Object with ID '{request.path_params['object']}' does not exist"
                     raise GraphError(100, text, sub=33)
@@ -201,6 +206,12 @@ class WhatsAppApi:
         statuses = ("failed",) if failure is not None else channel.options.receipts
         for status in statuses:
             self._courier.send(receipt(channel, message, status, failure))
+
+
+def _media(channel: Channel, file: File) -> Answer:
+    """Return where a file is; the real address is good for five minutes."""
+    named: Json = {"messaging_product": "whatsapp", "id": file.id, "mime_type": file.mime_type, "file_size": file.size}
+    return Answer(named | {"url": address(channel, file)})
 
 
 def _response(answer: Answer) -> Response:

@@ -17,6 +17,7 @@ from simulator import names
 from simulator.channel import Channel
 from simulator.choices import find_choice
 from simulator.deliveries import About, new_delivery
+from simulator.file_wire import whatsapp_content
 from simulator.play import Play
 from simulator.records import Chat, Credentials, Delivery, Json, Message, Person
 from simulator.schedule import NOTICE_LIFE_S
@@ -38,6 +39,7 @@ class WhatsAppPlay(Play):
     """How WhatsApp acts."""
 
     ack_s = 20.0
+    files_each = 1
 
     def secret(self, given: Credentials) -> str:
         return given.app_secret
@@ -47,6 +49,8 @@ class WhatsAppPlay(Play):
 
     def written(self, done: Done, chat: Chat, message: Message, event_id: str | None) -> list[Delivery]:
         said: Json = {"type": "text", "text": {"body": message.source}}
+        if message.files:
+            said = whatsapp_content(message)
         return [_message(done, said | _context(done.channel, message), message.id, message.at)]
 
     def edited(self, done: Done, message: Message, before: Json, event_id: str | None) -> list[Delivery]:

@@ -14,6 +14,20 @@ from simulator.state import World
 SayKind = Literal["message", "edit", "delete", "command", "press", "react", "bot_message", "upgrade", "raw"]
 
 
+class FileInput(BaseModel):
+    """A file that a person sends along."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    content_base64: str = ""
+    mime_type: str | None = None
+    """None: by the name, as a phone does it."""
+    kind: Literal["image", "voice", "audio", "video", "document", "sticker"] | None = None
+    size: int | None = Field(default=None, ge=0)
+    """Fills the content up with zeros to so many bytes; None: as it is."""
+
+
 class Say(BaseModel):
     """One thing a person does."""
 
@@ -35,6 +49,7 @@ class Say(BaseModel):
     """upgrade: a group becomes a supergroup, with an id of its own."""
     target: str | None = None
     """The message that is edited, deleted, pressed or reacted to."""
+    files: list[FileInput] = []
     payload: Json | None = None
     """raw: the event, {kind: content} (Telegram) or a change's value (WhatsApp); press: Slack's action. A press names its button
     in `text`, by label or value."""

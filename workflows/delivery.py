@@ -138,3 +138,13 @@ class OutboundDeliveryWorkflow:
         workflow.set_current_details(
             f"Next attempt {self._state.wait_s:.0f} s after: {self._state.waits_for or 'a refusal'}\n\nWaiting:\n{waiting}"
         )
+
+
+async def append_delivery(workflow_id: str, message: Recorded) -> bool:
+    """Have a running delivery deliver a message after those that wait there; False when it has ended."""
+    handle = workflow.get_external_workflow_handle_for(OutboundDeliveryWorkflow.run, workflow_id)
+    try:
+        await handle.signal(OutboundDeliveryWorkflow.append, message)
+    except FailureError:
+        return False
+    return True

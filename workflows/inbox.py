@@ -77,6 +77,13 @@ class Inbox:
         self._busy = True
         return [self._state.pending.pop(0)]
 
+    def files_settled(self, message_ids: list[str]) -> None:
+        """Remember that the files of these messages need not be waited for any more."""
+        state = self._state
+        state.pending = [
+            replace(waiting, files=False) if waiting.message_id in message_ids else waiting for waiting in state.pending
+        ]
+
     def take_all(self) -> list[Arrival]:
         """Take everything that waits."""
         taken, self._state.pending = self._state.pending, []

@@ -35,3 +35,14 @@ HOLD_RETRY: Final = RetryPolicy(
 
 HEARTBEAT: Final = timedelta(seconds=5)
 TASK_TIMEOUT: Final = timedelta(seconds=5)
+
+FETCH_TIMEOUT: Final = timedelta(minutes=10)
+"""One attempt: the download has a limit of its own, well below; then come the scan and the store."""
+FETCH_TOTAL: Final = timedelta(hours=6)
+"""Until a file is given up. A platform's or a scanner's bad afternoon costs no file."""
+FETCH_RETRY: Final = RetryPolicy(
+    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=2), backoff_coefficient=2.0
+)
+
+TRANSCRIBE_TIMEOUT: Final = timedelta(minutes=3)
+TRANSCRIBE_RETRY: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=4)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from domain.work import (
     SESSION_WORKFLOW,
@@ -29,7 +29,8 @@ from domain.work import (
 from workflows import policies
 from workflows.approvals import Approvals
 from workflows.attributes import search_attributes
-from workflows.delivery import OutboundDeliveryWorkflow, attempt_delivery
+from workflows.delivery import OutboundDeliveryWorkflow, append_delivery, attempt_delivery
+from workflows.files import AwaitedFiles
 from workflows.inbox import Inbox
 from workflows.response import AgentResponseWorkflow, forward
 from workflows.turn import recording, run_turn, turn_for
@@ -52,6 +53,7 @@ class ChatSessionWorkflow:
         self._last_activity = workflow.time()
         self._closed = False
         self._approvals = Approvals()
+        self._files = AwaitedFiles(self._inbox)
         self._doing = "Nothing answered in this run yet"
 
     @workflow.signal
@@ -86,6 +88,11 @@ class ChatSessionWorkflow:
     def approval_resolved(self, steps: list[int]) -> None:
         """A person decided about tool calls of a turn that runs here."""
         self._approvals.resolve(steps)
+
+    @workflow.signal
+    def media_settled(self, message_ids: list[str]) -> None:
+        """The files of these messages were fetched, or will not be."""
+        self._files.settled(message_ids)
 
     @workflow.query
     def state(self) -> SessionState:
@@ -137,6 +144,7 @@ class ChatSessionWorkflow:
     async def _answer(self) -> None:
         batch = await self._inbox.take(workflow.sleep)
         while True:
+            await self._files.wait(batch)
             turn = turn_for(self._state.ref, batch)
             self._describe(f"Answering **{turn.label}**")
             outcome = await self._run(turn, batch)
@@ -240,14 +248,10 @@ class ChatSessionWorkflow:
         self._state.open_delivery = workflow_id
 
     async def _append(self, workflow_id: str, message: Recorded) -> bool:
-        handle = workflow.get_external_workflow_handle_for(OutboundDeliveryWorkflow.run, workflow_id)
-        try:
-            await handle.signal(OutboundDeliveryWorkflow.append, message)
-        except FailureError:
-            # It ended before its word reached us: from now on we deliver ourselves again.
-            self._state.open_delivery = None
-            return False
-        return True
+        if await append_delivery(workflow_id, message):
+            return True
+        self._state.open_delivery = None  # It ended: from now on we deliver ourselves again.
+        return False
 
     async def _grow_old(self) -> None:
         """Idle, then closed, after silence. One timer at a time, not one a message."""
@@ -268,15 +272,12 @@ class ChatSessionWorkflow:
                 self._closed = await self._close()
                 self._last_activity = workflow.time()
             else:
-                idle = await self._idle()
+                idle = await self._unless_arrived(SessionActivities.mark_session_idle)
                 # Not idle after all: the row is not what we think it is. Read it, and never ask again at once.
                 self._state.reload = not idle
                 self._last_activity = self._last_activity if idle else workflow.time()
             if self._last_activity + plan.idle_after_s > workflow.time():
                 idle = False
-
-    async def _idle(self) -> bool:
-        return await self._unless_arrived(SessionActivities.mark_session_idle)
 
     async def _close(self) -> bool:
         return await self._unless_arrived(SessionActivities.close_session) and not self._has_work()

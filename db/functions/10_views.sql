@@ -18,6 +18,28 @@ BEGIN
     'created_at', flow.moment(s.created_at), 'version', s.version);
 END $$;
 
+CREATE OR REPLACE FUNCTION flow.formatted_size(size bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN u.unit IS NULL THEN size || ' B'
+    ELSE (size * 10 + u.bytes / 2) / u.bytes / 10 || '.' || (size * 10 + u.bytes / 2) / u.bytes % 10 || ' ' || u.unit END
+  FROM (SELECT 1) one LEFT JOIN LATERAL (
+    SELECT * FROM (VALUES ('GB', 1073741824::bigint), ('MB', 1048576), ('KB', 1024)) v(unit, bytes)
+    WHERE size >= v.bytes ORDER BY v.bytes DESC LIMIT 1) u ON true
+$$;
+
+-- The files of a message, in their order; also what domain/views.py reads (db/rows.py), so that the two cannot differ.
+CREATE OR REPLACE FUNCTION flow.message_files(message uuid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN COALESCE((
+    SELECT jsonb_agg(jsonb_build_object(
+      'id', f.id, 'attachment_type', f.attachment_type, 'mime_type', f.mime_type, 'filename', f.filename,
+      'file_size', f.file_size, 'formatted_size', flow.formatted_size(f.file_size),
+      'dimensions', CASE WHEN f.metadata ? 'width' THEN
+        jsonb_build_object('width', f.metadata -> 'width', 'height', f.metadata -> 'height') END,
+      'duration', f.metadata -> 'duration', 'transcription', f.transcription, 'state', f.state, 'reason', f.reason,
+      'safe', f.state = 'stored' AND f.scanned_for_malware AND NOT f.malware_detected) ORDER BY f.position)
+    FROM chat_message_attachments f WHERE f.message_id = message), '[]'::jsonb);
+END $$;
+
 CREATE OR REPLACE FUNCTION flow.message_view(m chat_messages) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN jsonb_build_object(
@@ -28,6 +50,7 @@ BEGIN
         'part', d.part_no, 'status', d.status, 'attempts', d.attempts, 'platform_message_id', d.platform_message_id,
         'error_code', d.error_code, 'error', d.error_message) ORDER BY d.part_no)
       FROM message_deliveries d WHERE d.message_id = m.id AND d.generation = m.generation), '[]'::jsonb),
+    'attachments', flow.message_files(m.id),
     'generation', m.generation, 'arrival_no', m.arrival_no, 'late', m.late, 'platform_message_id', m.platform_message_id,
     'ai_message_id', m.ai_message_id, 'trace_id', m.trace_id, 'sent_at', flow.moment(m.sent_at),
     'delivered_at', flow.moment(m.delivered_at), 'read_at', flow.moment(m.read_at),

@@ -3,8 +3,17 @@
 -- m: {session_key, sender_id, sender_name, agent_id, platform, user_metadata, message_type, content, sanitized,
 --   occurred_at, order_key, platform_message_id, reply_to, metadata, attachments, inbound_event_id, trace_id, deferred_until,
 --   late, known_as, person}; the last three may be missing (see 15_people.sql).
+-- attachments: [{kind, type, remote_ref, mime_type, filename, size}]; each becomes a row that waits for its fetch.
 -- Deferred and blocked ones get no numbers and no twin. A late one is part of the conversation and opens no turn: a twin,
 -- no arrival number, and it wakes no session. Returns the session. Idempotent through its caller's dedup key.
+
+-- Whether a message's turn is to wait for its files: it has no words of its own, only a label in brackets (domain/files.py).
+
+CREATE OR REPLACE FUNCTION flow.waits_for_files(m chat_messages) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN m.content ~ '^\[[^\n]*\]$'
+    AND EXISTS (SELECT 1 FROM chat_message_attachments f WHERE f.message_id = m.id AND f.state = 'waiting');
+END $$;
 
 CREATE OR REPLACE FUNCTION flow.record_message(account uuid, channel uuid, m jsonb, sender_blocked boolean)
 RETURNS uuid LANGUAGE plpgsql AS $$
@@ -78,6 +87,15 @@ BEGIN
     CASE WHEN NOT is_blocked AND NOT is_late THEN (m ->> 'deferred_until')::timestamptz END,
     m ->> 'platform_message_id', m -> 'reply_to', m -> 'metadata', m -> 'attachments', twin_id,
     (m ->> 'inbound_event_id')::uuid, m ->> 'trace_id', now());
+  IF jsonb_array_length(m -> 'attachments') > 0 THEN
+    INSERT INTO chat_message_attachments (id, account_id, message_id, position, attachment_type, mime_type, filename,
+      platform_file_id, file_size, state, reason, settled_at)
+    SELECT gen_random_uuid(), account, message_id, f.position - 1, COALESCE(f.file ->> 'type', 'document'),
+      COALESCE(f.file ->> 'mime_type', 'application/octet-stream'), f.file ->> 'filename', f.file ->> 'remote_ref',
+      (f.file ->> 'size')::bigint, CASE WHEN is_blocked THEN 'refused' ELSE 'waiting' END,
+      CASE WHEN is_blocked THEN 'the sender is blocked' END, CASE WHEN is_blocked THEN now() END
+    FROM jsonb_array_elements(m -> 'attachments') WITH ORDINALITY AS f(file, position);
+  END IF;
   INSERT INTO outbox (account_id, aggregate, aggregate_version, kind, name, streams, data, trace_id)
   VALUES (account, 'session:' || session.id, session.version, 'arrival', 'message_received', '{}',
     jsonb_build_object('message_id', message_id, 'numbered', step = 1 AND NOT is_blocked, 'spoken', twin_id IS NOT NULL),

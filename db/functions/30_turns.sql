@@ -7,6 +7,12 @@
 -- Context: what an earlier turn answered (or nobody will) comes before what this turn answers; a message that still
 -- waits for its own turn is not shown yet.
 
+-- Under what was said stands what became of its files (db/attachments.py).
+
+CREATE OR REPLACE FUNCTION flow.with_files(content text, kept jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT content || COALESCE(E'\n' || (kept ->> 'files'), '')
+$$;
+
 DROP FUNCTION IF EXISTS flow.begin_turn(uuid, uuid, uuid, uuid[], text, boolean, int);
 CREATE OR REPLACE FUNCTION flow.begin_turn(
   account uuid, turn uuid, session uuid, messages uuid[], trace text, with_steps boolean, context_limit int, at_step int
@@ -46,12 +52,14 @@ BEGIN
     'public_id', s.conversation_id, 'configuration', s.configuration, 'agent', s.agent,
     'context', COALESCE((
       SELECT jsonb_agg(jsonb_build_array(x.role, x.content) ORDER BY x.now, x.order_key, x.position) FROM (
-        (SELECT 0 AS now, a.role, a.content, a.sequence_number AS position, '' AS order_key FROM ai_messages a
+        (SELECT 0 AS now, a.role, flow.with_files(a.content, a.content_metadata) AS content,
+           a.sequence_number AS position, '' AS order_key FROM ai_messages a
          WHERE a.conversation_id = s.ai_conversation_id AND a.deleted_at IS NULL AND a.role IN ('user', 'assistant')
            AND a.id <> ALL(unseen)
          ORDER BY a.sequence_number DESC LIMIT context_limit)
         UNION ALL
-        SELECT 1, 'user', m.content, m.arrival_no, m.order_key FROM chat_messages m WHERE m.id = ANY(messages)
+        SELECT 1, 'user', flow.with_files(m.content, t.content_metadata), m.arrival_no, m.order_key
+        FROM chat_messages m LEFT JOIN ai_messages t ON t.id = m.ai_message_id WHERE m.id = ANY(messages)
       ) x), '[]'::jsonb),
     'steps', CASE WHEN with_steps THEN flow.turn_steps(turn) ELSE '[]'::jsonb END);
   IF stand = 'running' AND s.owner = 'ai' AND s.status <> 'blocked' AND s.agent ->> 'status' = 'active'

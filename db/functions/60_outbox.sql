@@ -1,6 +1,7 @@
 -- What an arrival's row stands for: the signal to the session's workflow and what readers are told, shaped when it leaves.
 -- Views are of that moment: newer than the arrival at most, and their versions say so. The first row carries the outbox
 -- row's id, by which it is deleted; the others negative ids of their own, so that the log of a stream can tell repeats.
+-- Files are asked for once they are seen waiting: those of a late or deferred message too, those of a blocked person never.
 
 CREATE OR REPLACE FUNCTION flow.arrival_rows(row_id bigint, told jsonb, at timestamptz)
 RETURNS TABLE (id bigint, kind text, name text, data text, streams text[]) LANGUAGE plpgsql STABLE AS $$
@@ -22,20 +23,26 @@ BEGIN
   IF (told ->> 'numbered')::boolean THEN
     RETURN QUERY SELECT row_id, 'signal', 'message_received', jsonb_build_object(
       'session_id', session.id, 'channel_id', message.channel_id, 'platform', view ->> 'platform',
-      'arrival_no', message.arrival_no, 'order_key', message.order_key, 'message_id', message.id)::text, '{}'::text[];
+      'arrival_no', message.arrival_no, 'order_key', message.order_key, 'message_id', message.id,
+      'files', flow.waits_for_files(message))::text, '{}'::text[];
+  END IF;
+  IF EXISTS (SELECT 1 FROM chat_message_attachments f WHERE f.message_id = message.id AND f.state = 'waiting') THEN
+    RETURN QUERY SELECT -4 * row_id - 3, 'signal', 'media_wanted', jsonb_build_object(
+      'session_id', session.id, 'channel_id', message.channel_id, 'platform', view ->> 'platform',
+      'message_id', message.id)::text, '{}'::text[];
   END IF;
   IF (told ->> 'spoken')::boolean THEN
     SELECT a.* INTO STRICT twin FROM ai_messages a WHERE a.id = message.ai_message_id;
     SELECT c.conversation_id INTO STRICT talk FROM ai_conversations c WHERE c.id = twin.conversation_id;
-    RETURN QUERY SELECT -3 * row_id, 'event', 'MessageCreated', flow.event_at(at, 'message_created', jsonb_build_object(
+    RETURN QUERY SELECT -4 * row_id, 'event', 'MessageCreated', flow.event_at(at, 'message_created', jsonb_build_object(
       'conversation_id', talk, 'message', flow.conversation_message_view(twin)))::text,
       ARRAY['ai_conversation_' || talk];
   END IF;
   RETURN QUERY SELECT
-    CASE WHEN (told ->> 'numbered')::boolean THEN -3 * row_id - 1 ELSE row_id END, 'event', 'ChatMessageCreated',
+    CASE WHEN (told ->> 'numbered')::boolean THEN -4 * row_id - 1 ELSE row_id END, 'event', 'ChatMessageCreated',
     flow.event_at(at, 'message_created', jsonb_build_object('session_id', session.id, 'message',
       flow.message_view(message)))::text, ARRAY['chat_session_' || session.id];
-  RETURN QUERY SELECT -3 * row_id - 2, 'event', 'SessionUpdated', flow.event_at(at, 'session_updated',
+  RETURN QUERY SELECT -4 * row_id - 2, 'event', 'SessionUpdated', flow.event_at(at, 'session_updated',
     jsonb_build_object('session', view))::text,
     ARRAY['chat_session_' || session.id, 'chat_channel_' || message.channel_id];
 END $$;

@@ -8,6 +8,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from adapters.base import MediaSource
+from adapters.downloads import Downloads, Limits
+from adapters.guard import Guard, places_of
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -103,6 +107,16 @@ class FakeServer:
         writer.write(f"HTTP/1.1 {line.status} X\r\n{text}\r\n".encode() + content[: line.cut_after])
         await writer.drain()
         return line.cut_after is None
+
+
+async def downloaded(origin: str, source: MediaSource) -> bytes:
+    """Download a file that an adapter located, as the worker does."""
+    downloads = Downloads(Guard(places_of([origin])))
+    try:
+        async with downloads.open(source, Limits(1_000_000, total_s=10)) as found:
+            return b"".join([chunk async for chunk in found.chunks])
+    finally:
+        await downloads.close()
 
 
 @asynccontextmanager

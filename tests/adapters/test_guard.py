@@ -12,7 +12,8 @@ import httpcore2
 import httpx2
 import pytest
 
-from adapters.downloads import MAX_REDIRECTS, Downloads, Limits, MediaSource, next_hop
+from adapters.base import MediaSource
+from adapters.downloads import MAX_REDIRECTS, Downloads, Limits, next_hop
 from adapters.guard import Guard, check_url, places_of
 from domain.errors import FileGoneError, FileTooLargeError, ForbiddenAddressError, UnavailableError
 from tests.adapters.support import Drop, FakeServer, Reply, Stall

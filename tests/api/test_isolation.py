@@ -20,6 +20,7 @@ from db import approvals
 from db.approvals import Question
 from domain.permissions import ROLE_PERMISSIONS, Role
 from tests.api.conftest import Login, Person
+from tests.api.files import attach
 
 BODIES: dict[str, Any] = {
     "/api/v1/auth/login": {"email": "x", "password": "x"},
@@ -76,6 +77,7 @@ class TestTenants:
             "session_id": session_id,
             "message_id": message_id,
             "conversation_id": conversation_id,
+            "attachment_id": await attach(app, theirs, message_id),
             "blacklist_id": await block(theirs),
             "budget_id": await cap(theirs),
             "approval_id": await ask(app, theirs, session_id, conversation_id),

@@ -13,12 +13,13 @@ from api.deps import PUBLIC, declared
 from realtime.hub import Hub
 from tests.adapters.support import FakeServer
 from tests.api.conftest import Login
+from tests.api.files import attach
 from tests.api.live import of
 from tests.api.test_channels import bot
 from tests.api.test_isolation import ask, block, call, calls, cap, talk, trace_of
 from tests.api.test_sessions import agent_reply
 
-UNENVELOPED = {"health_alive_get", "health_ready_get", "health_health_get"}
+UNENVELOPED = {"health_alive_get", "health_ready_get", "health_health_get", "messages_download_get"}
 REFUSED_HERE = {"logout", "assign", "connect", "channels", "attachments", "{channel_id}"}
 """Last steps of paths that refuse the walk's plain bodies for good reasons; they have tests of their own."""
 
@@ -65,11 +66,13 @@ class TestTruth:
         person = await login()
         socket = of(person, hub)
         session_id, message_id, conversation_id = await talk(app, person)
+        reply_id = await agent_reply(app, person, session_id, message_id)
         own = {
+            "attachment_id": await attach(app, person, reply_id),
             "agent_id": person.tenant.agent_id,
             "channel_id": person.tenant.channel_id,
             "session_id": session_id,
-            "message_id": await agent_reply(app, person, session_id, message_id),
+            "message_id": reply_id,
             "conversation_id": conversation_id,
             "blacklist_id": await block(person),
             "budget_id": await cap(person),

@@ -213,6 +213,8 @@ def settings(stack_urls: Any, urls: DatabaseUrls, redis_url: str, port: int, sim
         "POWERNODE_PLATFORM_API_BASE": orjson.dumps(dict.fromkeys(SIMULATED, simulator)).decode(),
         "POWERNODE_AGENT_BASE_URL": f"{simulator}/v1",
         "POWERNODE_AGENT_API_KEY": "k",
+        "POWERNODE_TRANSCRIPTION_BASE_URL": f"{simulator}/v1",
+        "POWERNODE_TRANSCRIPTION_API_KEY": "k",
         "POWERNODE_CHAT_QUEUE": f"test-{urls.name}",
         "POWERNODE_WORKFLOW_SANDBOX": "true",
         "POWERNODE_CLAIM_S": "2",
@@ -227,6 +229,7 @@ async def start_system(
     """Start the api and workers, and wait until they are well."""
     port = any_free()
     environment = settings(stack_urls, urls, redis_url, port, simulator)
+    environment["POWERNODE_FILES_DIR"] = str(folder / "files")
     api = Process("api", [sys.executable, "cli.py", "api"], environment, folder / "api.log")
     crew = [
         Process(f"worker{number}", [sys.executable, "worker.py"], environment, folder / f"worker{number}.log")

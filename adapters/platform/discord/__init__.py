@@ -19,7 +19,7 @@ from adapters.base import (
     Indication,
     LookupRequest,
     LookupResult,
-    Media,
+    MediaSource,
     ParsedWebhook,
     Refused,
     RenderedPart,
@@ -47,7 +47,6 @@ from domain.outbound import FilePart, Reaction
 
 __all__ = ["Discord", "DiscordGateway", "short_nonce"]
 
-_FILE_MAX_BYTES: Final = 100 << 20
 _FILE_HOSTS: Final = ("cdn.discordapp.com", "media.discordapp.net")
 _READS_CONTENT: Final = (1 << 18) | (1 << 19)
 
@@ -111,8 +110,8 @@ class Discord:
         """A channel's history holds no nonces; within its memory the nonce itself makes a repeat safe."""
         return CannotTell("Discord's history holds no nonces")
 
-    async def fetch_media(self, channel: ChannelContext, attachment: Attachment) -> Media:
-        """Ask for the message again, which gives the file a fresh address, and download it without the token."""
+    async def locate_media(self, channel: ChannelContext, attachment: Attachment) -> MediaSource:
+        """Ask for the message again, which gives the file a fresh address; it takes no token."""
         chat, _, rest = attachment.remote_ref.partition("/")
         message, _, file_id = rest.partition("/")
         path = f"channels/{quote(chat, safe='')}/messages/{quote(message, safe='')}"
@@ -124,12 +123,7 @@ class Discord:
         url = next((one.get("url") for one in listed if one.get("id") == file_id), None)
         if not isinstance(url, str) or not self._is_discords(url):
             raise InvalidInputError("Discord does not hand this file out; it may have been deleted")
-        outcome = await call(self._http, Call(url, method="GET", timeout_s=60.0, max_bytes=_FILE_MAX_BYTES))
-        if not isinstance(outcome, Answer) or outcome.status >= 500:
-            raise UnavailableError("Discord's file could not be downloaded just now")
-        if outcome.status != 200:
-            raise InvalidInputError(f"Discord refused the file (HTTP {outcome.status})")
-        return Media(outcome.body, attachment.mime_type or outcome.headers.get("content-type"), attachment.filename)
+        return MediaSource(url, {}, attachment.mime_type, attachment.filename)
 
     async def indicate(self, channel: ChannelContext, address: ReplyAddress, indication: Indication) -> None:
         """Show "typing" for ten seconds; a bot has no read marks."""

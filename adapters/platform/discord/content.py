@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from adapters.platform.discord.payloads import Button, File, Inner, Message, User
+from domain.filenames import clean_filename
 from domain.message import Attachment, MessageType
 
 _VOICE: Final = 1 << 13
@@ -90,4 +91,4 @@ def _fallback(custom_id: str | None, values: list[str]) -> str:
 def _file_label(message: Inner) -> str:
     if message.flags & _VOICE:
         return "[voice message]"
-    return f"[file: {', '.join(file.filename or '?' for file in message.attachments)}]"
+    return f"[file: {', '.join(clean_filename(file.filename) or '?' for file in message.attachments)}]"

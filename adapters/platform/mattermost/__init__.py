@@ -23,7 +23,7 @@ from adapters.base import (
     Indication,
     LookupRequest,
     LookupResult,
-    Media,
+    MediaSource,
     ParsedWebhook,
     Refused,
     RenderedPart,
@@ -56,7 +56,6 @@ __all__ = ["Mattermost", "MattermostSocket"]
 _PAGE: Final = 200
 _PAGES: Final = 5
 _LOOKUP_BACK_MS: Final = 60_000
-_FILE_MAX_BYTES: Final = 100 << 20
 
 
 @register("mattermost")
@@ -185,23 +184,16 @@ class Mattermost:
                 return Absent()
         return CannotTell("the channel is too busy to be searched")
 
-    async def fetch_media(self, channel: ChannelContext, attachment: Attachment) -> Media:
-        """Ask what the file is, then download it; both from the channel's own server."""
+    async def locate_media(self, channel: ChannelContext, attachment: Attachment) -> MediaSource:
+        """Ask what the file is; it lies on the channel's own server."""
         path = f"files/{quote(attachment.remote_ref, safe='')}"
         info = result_of(await self._get(channel, f"{path}/info"))
         if not isinstance(info, dict):
             raise _media_error(info)
-        url = f"{api_base(channel, self._foreign_base)}/{path}"
-        outcome = await call(
-            self._http, Call(url, method="GET", headers=bearer(channel), timeout_s=60.0, max_bytes=_FILE_MAX_BYTES)
-        )
-        if not isinstance(outcome, Answer) or outcome.status >= 500:
-            raise UnavailableError("Mattermost's file could not be downloaded just now")
-        if outcome.status != 200:
-            raise InvalidInputError(f"Mattermost refused the file (HTTP {outcome.status})")
         mime, name = info.get("mime_type"), info.get("name")
-        return Media(
-            outcome.body,
+        return MediaSource(
+            f"{api_base(channel, self._foreign_base)}/{path}",
+            bearer(channel),
             mime if isinstance(mime, str) else attachment.mime_type,
             name if isinstance(name, str) else attachment.filename,
         )

@@ -19,6 +19,7 @@ from adapters.foreign import decode_object
 from adapters.platform.mattermost.item import NONCE, Ourselves, Place, new_item
 from adapters.platform.mattermost.payloads import Frame, FrameData, Post, Reaction
 from domain.errors import PayloadError
+from domain.filenames import clean_filename
 from domain.message import Attachment, EventKind, InboundEvent, MessageType, Sender
 
 _WRITTEN: Final = frozenset({"", "me", "slack_attachment", "burn_on_read"})
@@ -77,7 +78,7 @@ def _filled(item: InboundEvent, post: Post, us: Ourselves) -> InboundEvent:
         kind = _MEDIA.get(((info.mime_type if info else None) or "").partition("/")[0], MessageType.DOCUMENT)
         named = (info.mime_type, info.name, info.size) if info else (None, None, None)
         attachments.append(Attachment(kind, file_id, *named))
-    names = ", ".join(one.filename or one.kind.value for one in attachments)
+    names = ", ".join(clean_filename(one.filename) or one.kind.value for one in attachments)
     text = _without_mention(post.message, us) or (f"[file: {names}]" if attachments else "[empty message]")
     return replace(
         item,

@@ -24,7 +24,7 @@ from adapters.base import (
     Indication,
     LookupRequest,
     LookupResult,
-    Media,
+    MediaSource,
     ParsedWebhook,
     Refused,
     RenderedPart,
@@ -34,7 +34,7 @@ from adapters.base import (
     WebhookRequest,
 )
 from adapters.capabilities import Capabilities, CredentialField
-from adapters.http import Answer, Call, Outcome, call
+from adapters.http import Call, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.mrkdwn import MRKDWN
 from adapters.platform.slack.errors import result_of
@@ -55,7 +55,6 @@ _REPLAY_WINDOW_S: Final = 300
 _TIMESTAMP: Final = re.compile(r"\d{1,12}", re.ASCII)
 _LOOKUP_BACK_S: Final = 60
 _LOOKUP_PAGES: Final = 5
-_FILE_MAX_BYTES: Final = 50 << 20
 
 
 @register("slack")
@@ -172,8 +171,8 @@ class Slack:
             params = params | {"cursor": cursor}
         return CannotTell("the conversation is too long to be searched")
 
-    async def fetch_media(self, channel: ChannelContext, attachment: Attachment) -> Media:
-        """Ask for the file's address, then download it with the bot's token, from Slack's own hosts only."""
+    async def locate_media(self, channel: ChannelContext, attachment: Attachment) -> MediaSource:
+        """Ask for the file's address, on Slack's own hosts only: it takes the bot's token, with the scope files:read."""
         answer = result_of(await self._read(channel, "files.info", {"file": attachment.remote_ref}))
         if not isinstance(answer, dict):
             _raise_for(answer)
@@ -181,15 +180,8 @@ class Slack:
         url = file.get("url_private_download") or file.get("url_private")
         if not isinstance(url, str) or not self._is_ours(url):
             raise InvalidInputError("Slack does not hand this file out")
-        outcome = await call(
-            self._http,
-            Call(url, method="GET", headers=_bearer(channel), timeout_s=60.0, max_bytes=_FILE_MAX_BYTES),
-        )
-        if not isinstance(outcome, Answer) or outcome.status >= 500:
-            raise UnavailableError("Slack's file could not be downloaded just now")
-        if outcome.status != 200:
-            raise InvalidInputError(f"Slack refused the file (HTTP {outcome.status}); the app may lack files:read")
-        return Media(outcome.body, attachment.mime_type or outcome.headers.get("content-type"), attachment.filename)
+        login = "Slack sends to its login page instead of the file; the app may lack the scope files:read"
+        return MediaSource(url, _bearer(channel), attachment.mime_type, attachment.filename, moved_means=login)
 
     async def indicate(self, channel: ChannelContext, address: ReplyAddress, indication: Indication) -> None:
         """Bots can show neither typing nor reading in ordinary conversations."""

@@ -13,6 +13,7 @@ from typing import Final
 from adapters.platform.slack.item import Context, Where
 from adapters.platform.slack.payloads import Envelope, SlackEvent, SlackFile, SlackMessage
 from adapters.platform.slack.text import decode, mentioned_users
+from domain.filenames import clean_filename
 from domain.message import Attachment, EventKind, InboundEvent, MessageType, Sender
 
 _WRITTEN: Final = frozenset({None, "file_share", "thread_broadcast", "me_message", "bot_message"})
@@ -121,7 +122,7 @@ def _words(context: Context, message: SlackMessage) -> str:
     if message.text:
         # A bare mention is a call without words; it is kept as it was written.
         return decode(message.text, context.own_user) or decode(message.text, None)
-    files = ", ".join(f"[file: {file.name or file.id}]" for file in message.files)
+    files = ", ".join(f"[file: {clean_filename(file.name) or file.id}]" for file in message.files)
     previews = "\n".join(filter(None, (block.fallback or block.text for block in message.attachments)))
     return files or decode(previews, None) or "[message without text]"
 

@@ -20,7 +20,7 @@ from adapters.base import (
     Indication,
     LookupRequest,
     LookupResult,
-    Media,
+    MediaSource,
     ParsedWebhook,
     Refused,
     RenderedPart,
@@ -48,7 +48,6 @@ from domain.outbound import Reaction
 __all__ = ["Telegram", "TelegramPolling"]
 
 _SECRET_HEADER: Final = "x-telegram-bot-api-secret-token"  # noqa: S105 - a header's name
-_FILE_MAX_BYTES: Final = 20 << 20
 
 
 @register("telegram")
@@ -113,19 +112,14 @@ class Telegram:
         """Bots cannot read a chat's history."""
         return CannotTell("Telegram offers bots no way to look up what they sent")
 
-    async def fetch_media(self, channel: ChannelContext, attachment: Attachment) -> Media:
-        """Download a file in two steps. The address holds the token, so it never leaves this method."""
+    async def locate_media(self, channel: ChannelContext, attachment: Attachment) -> MediaSource:
+        """Ask for the file's path, which is good for an hour. The address holds the token."""
         found = _result(await self._call(channel, "getFile", {"file_id": attachment.remote_ref}))
         path = found.get("file_path")
         if not isinstance(path, str):
             raise InvalidInputError("Telegram does not hand this file out; it may be over 20 MB")
         url = f"{api_base(self._outside)}/file/bot{token_of(channel)}/{quote(path)}"
-        outcome = await call(self._http, Call(url, method="GET", timeout_s=60.0, max_bytes=_FILE_MAX_BYTES))
-        if not isinstance(outcome, Answer) or outcome.status >= 500:
-            raise UnavailableError("Telegram's file could not be downloaded just now")
-        if outcome.status != 200:
-            raise InvalidInputError(f"Telegram refused the file (HTTP {outcome.status})")
-        return Media(outcome.body, attachment.mime_type or outcome.headers.get("content-type"), attachment.filename)
+        return MediaSource(url, {}, attachment.mime_type, attachment.filename)
 
     async def indicate(self, channel: ChannelContext, address: ReplyAddress, indication: Indication) -> None:
         """Show "typing" for five seconds; there are no read marks for bots."""

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 
 from adapters.base import ChannelContext
 from adapters.platform.telegram.payloads import Entity, FileRef, Message
+from domain.filenames import clean_filename
 from domain.message import Attachment, MessageType
 
 _FILES: Final = (
@@ -76,7 +77,8 @@ def _attachment(file: FileRef, kind: MessageType) -> Attachment:
 def _file_label(label: str, file: FileRef) -> str:
     if label == "sticker":
         return f"[sticker {file.emoji}]" if file.emoji else "[sticker]"
-    return f"[{label}: {file.file_name}]" if file.file_name else f"[{label}]"
+    name = clean_filename(file.file_name)
+    return f"[{label}: {name}]" if name else f"[{label}]"
 
 
 def _place(message: Message) -> str:

@@ -22,7 +22,7 @@ from adapters.base import (
     Indication,
     LookupRequest,
     LookupResult,
-    Media,
+    MediaSource,
     ParsedWebhook,
     Refused,
     RenderedPart,
@@ -32,7 +32,7 @@ from adapters.base import (
     WebhookRequest,
 )
 from adapters.capabilities import Capabilities, CredentialField
-from adapters.http import Answer, Call, Form, Outcome, call
+from adapters.http import Call, Form, Outcome, call
 from adapters.markdown import render_parts
 from adapters.markdown.signs import SIGNS
 from adapters.platform.whatsapp.errors import result_of
@@ -46,7 +46,6 @@ from domain.message import Attachment, ReplyAddress
 from domain.outbound import FilePart
 
 _VERSION: Final = "v23.0"
-_FILE_MAX_BYTES: Final = 100 << 20
 _FILE_HOSTS: Final = (".fbsbx.com", ".fbcdn.net", ".whatsapp.net", ".facebook.com")
 _FIELDS: Final = "display_phone_number,verified_name,code_verification_status,quality_rating"
 
@@ -139,8 +138,8 @@ class WhatsApp:
         """Nothing can be read back; a receipt that carries the nonce may still come."""
         return CannotTell("WhatsApp offers no way to look up what was sent; only a receipt can tell")
 
-    async def fetch_media(self, channel: ChannelContext, attachment: Attachment) -> Media:
-        """Ask for the file's short-lived address, then download it with the token, from Meta's own hosts only."""
+    async def locate_media(self, channel: ChannelContext, attachment: Attachment) -> MediaSource:
+        """Ask for the file's address, which is good for five minutes, on Meta's own hosts only: it takes the token."""
         params = {"phone_number_id": channel.credentials.get("phone_number_id", "")}
         url = f"{self._base}/{_VERSION}/{quote(attachment.remote_ref, safe='')}"
         answer = result_of(await call(self._http, Call(url, method="GET", params=params, headers=_bearer(channel))))
@@ -149,15 +148,7 @@ class WhatsApp:
         address = answer.get("url")
         if not isinstance(address, str) or not self._is_metas(address):
             raise InvalidInputError("WhatsApp does not hand this file out")
-        outcome = await call(
-            self._http,
-            Call(address, method="GET", headers=_bearer(channel), timeout_s=60.0, max_bytes=_FILE_MAX_BYTES),
-        )
-        if not isinstance(outcome, Answer) or outcome.status >= 500:
-            raise UnavailableError("WhatsApp's file could not be downloaded just now")
-        if outcome.status != 200:
-            raise InvalidInputError(f"WhatsApp refused the file (HTTP {outcome.status})")
-        return Media(outcome.body, attachment.mime_type or outcome.headers.get("content-type"), attachment.filename)
+        return MediaSource(address, _bearer(channel), attachment.mime_type, attachment.filename)
 
     async def indicate(self, channel: ChannelContext, address: ReplyAddress, indication: Indication) -> None:
         """Mark the person's message as read; "typing" does that too, and shows for 25 seconds at most."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from adapters.platform.whatsapp.payloads import Card, Content, File, Order, Place
+from domain.filenames import clean_filename
 from domain.message import Attachment, MessageType
 
 _FILES: Final = (
@@ -54,7 +55,8 @@ def _attachment(file: File, kind: MessageType) -> Attachment:
 def _file_label(label: str, file: File) -> str:
     if file.voice:
         return "[voice message]"
-    return f"[{label}: {file.filename}]" if file.filename else f"[{label}]"
+    name = clean_filename(file.filename)
+    return f"[{label}: {name}]" if name else f"[{label}]"
 
 
 def _place(where: Place) -> str:

@@ -22,7 +22,7 @@ from adapters.platform.discord import short_nonce
 from adapters.registry import Platforms
 from domain.errors import InvalidInputError, UnavailableError
 from domain.message import Attachment, MessageType, ReplyAddress
-from tests.adapters.support import Drop, FakeServer, Reply
+from tests.adapters.support import Drop, FakeServer, Reply, downloaded
 from tests.contract.cases import CASES
 
 CASE = CASES["discord"]
@@ -102,7 +102,7 @@ class TestIndicate:
         assert [one.target for one in server.received] == ["/api/v10/channels/7/typing"]
 
 
-class TestFetchMedia:
+class TestLocateMedia:
     file = Attachment(MessageType.IMAGE, "7/8/9", "image/png", "a.png")
 
     async def test_with_a_fresh_address_and_without_the_token(
@@ -110,8 +110,9 @@ class TestFetchMedia:
     ) -> None:
         files = [{"id": "1", "url": "https://x"}, {"id": "9", "url": f"{server.origin}/cdn/a.png?ex=1"}]
         server.will(Reply(200, {"id": "8", "attachments": files}), Reply(200, b"bytes"))
-        media = await discord.fetch_media(CHANNEL, self.file)
-        assert (media.content, media.mime_type, media.filename) == (b"bytes", "image/png", "a.png")
+        media = await discord.locate_media(CHANNEL, self.file)
+        assert await downloaded(server.origin, media) == b"bytes"
+        assert (media.mime_type, media.filename) == ("image/png", "a.png")
         assert server.received[0].target == "/api/v10/channels/7/messages/8"
         assert "authorization" not in server.received[1].headers
 
@@ -119,16 +120,16 @@ class TestFetchMedia:
     async def test_from_nowhere_else(self, discord: PlatformAdapter, server: FakeServer, url: str | None) -> None:
         server.will(Reply(200, {"attachments": [{"id": "9", "url": url}]}))
         with pytest.raises(InvalidInputError):
-            await discord.fetch_media(CHANNEL, self.file)
+            await discord.locate_media(CHANNEL, self.file)
         assert len(server.received) == 1
 
     async def test_what_fails_now_or_for_good(self, discord: PlatformAdapter, server: FakeServer) -> None:
         server.will(Drop())
         with pytest.raises(UnavailableError):
-            await discord.fetch_media(CHANNEL, self.file)
+            await discord.locate_media(CHANNEL, self.file)
         server.will(refusal(404, 10008))
         with pytest.raises(InvalidInputError):
-            await discord.fetch_media(CHANNEL, self.file)
+            await discord.locate_media(CHANNEL, self.file)
 
 
 ME = Reply(200, {"id": US, "username": "powernode", "bot": True})

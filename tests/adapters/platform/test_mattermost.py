@@ -26,7 +26,7 @@ from adapters.base import (
 from adapters.registry import Platforms
 from domain.errors import InvalidInputError, UnavailableError
 from domain.message import Attachment, MessageType, ReplyAddress
-from tests.adapters.support import Drop, FakeServer, Reply
+from tests.adapters.support import Drop, FakeServer, Reply, downloaded
 from tests.contract.cases import CASES
 
 CASE = CASES["mattermost"]
@@ -143,22 +143,23 @@ class TestIndicate:
         assert received.json == {"channel_id": "channel1", "parent_id": "root1"}
 
 
-class TestFetchMedia:
+class TestLocateMedia:
     file = Attachment(MessageType.DOCUMENT, "file1")
 
     async def test_in_two_steps(self, mattermost: PlatformAdapter, server: FakeServer) -> None:
         server.will(Reply(200, {"id": "file1", "name": "a.txt", "mime_type": "text/plain"}), Reply(200, b"bytes"))
-        media = await mattermost.fetch_media(CHANNEL, self.file)
-        assert (media.content, media.mime_type, media.filename) == (b"bytes", "text/plain", "a.txt")
+        media = await mattermost.locate_media(CHANNEL, self.file)
+        assert await downloaded(server.origin, media) == b"bytes"
+        assert (media.mime_type, media.filename) == ("text/plain", "a.txt")
         assert [one.target for one in server.received] == ["/api/v4/files/file1/info", "/api/v4/files/file1"]
 
     async def test_what_fails_now_or_for_good(self, mattermost: PlatformAdapter, server: FakeServer) -> None:
         server.will(Drop())
         with pytest.raises(UnavailableError):
-            await mattermost.fetch_media(CHANNEL, self.file)
+            await mattermost.locate_media(CHANNEL, self.file)
         server.will(error(404, "app.file_info.get.app_error"))
         with pytest.raises(InvalidInputError):
-            await mattermost.fetch_media(CHANNEL, self.file)
+            await mattermost.locate_media(CHANNEL, self.file)
 
 
 ME = {"id": "ourbotid", "username": "powernode", "is_bot": True, "roles": "system_user"}

@@ -22,9 +22,9 @@ from adapters.base import (
     SendRequest,
 )
 from adapters.registry import Platforms
-from domain.errors import InvalidInputError, UnavailableError
+from domain.errors import FileGoneError, InvalidInputError, UnavailableError
 from domain.message import Attachment, MessageType, ReplyAddress
-from tests.adapters.support import Drop, FakeServer, Reply
+from tests.adapters.support import Drop, FakeServer, Reply, downloaded
 from tests.contract.cases import CASES
 
 CASE = CASES["slack"]
@@ -129,13 +129,14 @@ class TestIndicate:
         assert server.received == []
 
 
-class TestFetchMedia:
+class TestLocateMedia:
     file = Attachment(MessageType.DOCUMENT, "F1", "text/plain", "a.txt")
 
     async def test_with_the_bots_token(self, slack: PlatformAdapter, server: FakeServer) -> None:
         server.will(ok(file={"url_private_download": f"{server.origin}/files/a.txt"}), Reply(200, b"bytes"))
-        media = await slack.fetch_media(CHANNEL, self.file)
-        assert (media.content, media.filename) == (b"bytes", "a.txt")
+        media = await slack.locate_media(CHANNEL, self.file)
+        assert await downloaded(server.origin, media) == b"bytes"
+        assert media.filename == "a.txt"
         assert server.received[1].headers["authorization"] == "Bearer xoxb-test"
 
     @pytest.mark.parametrize(
@@ -146,21 +147,21 @@ class TestFetchMedia:
     ) -> None:
         server.will(ok(file={"url_private": url}))
         with pytest.raises(InvalidInputError):
-            await slack.fetch_media(CHANNEL, self.file)
+            await slack.locate_media(CHANNEL, self.file)
         assert len(server.received) == 1
 
     async def test_a_login_page_is_not_the_file(self, slack: PlatformAdapter, server: FakeServer) -> None:
         server.will(ok(file={"url_private": f"{server.origin}/f"}), Reply(302, b"", {"Location": "/login"}))
-        with pytest.raises(InvalidInputError):
-            await slack.fetch_media(CHANNEL, self.file)
+        with pytest.raises(FileGoneError, match="files:read"):
+            await downloaded(server.origin, await slack.locate_media(CHANNEL, self.file))
 
     async def test_what_fails_now(self, slack: PlatformAdapter, server: FakeServer) -> None:
         server.will(Drop())
         with pytest.raises(UnavailableError):
-            await slack.fetch_media(CHANNEL, self.file)
+            await slack.locate_media(CHANNEL, self.file)
         server.will(refused("file_not_found"))
         with pytest.raises(InvalidInputError):
-            await slack.fetch_media(CHANNEL, self.file)
+            await slack.locate_media(CHANNEL, self.file)
 
 
 ME = {

@@ -21,7 +21,7 @@ from adapters.base import (
 from adapters.registry import Platforms
 from domain.errors import InvalidInputError, UnavailableError
 from domain.message import Attachment, MessageType, ReplyAddress
-from tests.adapters.support import Drop, FakeServer, Reply
+from tests.adapters.support import Drop, FakeServer, Reply, downloaded
 from tests.contract.cases import CASES
 
 CASE = CASES["telegram"]
@@ -115,26 +115,27 @@ class TestIndicate:
         assert len(server.received) == 1
 
 
-class TestFetchMedia:
+class TestLocateMedia:
     photo = Attachment(MessageType.IMAGE, "file-1", "image/jpeg")
 
     async def test_in_two_steps(self, telegram: PlatformAdapter, server: FakeServer) -> None:
         server.will(result({"file_id": "file-1", "file_path": "photos/a b.jpg"}), Reply(200, b"bytes"))
-        media = await telegram.fetch_media(CHANNEL, self.photo)
-        assert (media.content, media.mime_type) == (b"bytes", "image/jpeg")
+        media = await telegram.locate_media(CHANNEL, self.photo)
+        assert await downloaded(server.origin, media) == b"bytes"
+        assert media.mime_type == "image/jpeg"
         assert server.received[1].target == "/file/bot7000000001:AAtest-token/photos/a%20b.jpg"
 
     @pytest.mark.parametrize("line", [refusal(400, "Bad Request: file is too big"), result({"file_id": "x"})])
     async def test_what_is_not_handed_out(self, telegram: PlatformAdapter, server: FakeServer, line: Reply) -> None:
         server.will(line)
         with pytest.raises(InvalidInputError):
-            await telegram.fetch_media(CHANNEL, self.photo)
+            await telegram.locate_media(CHANNEL, self.photo)
 
     @pytest.mark.parametrize("second", [Drop(), Reply(500, b"")])
     async def test_what_fails_now(self, telegram: PlatformAdapter, server: FakeServer, second: Reply | Drop) -> None:
         server.will(result({"file_path": "a"}), second)
         with pytest.raises(UnavailableError):
-            await telegram.fetch_media(CHANNEL, self.photo)
+            await downloaded(server.origin, await telegram.locate_media(CHANNEL, self.photo))
 
 
 ME = {

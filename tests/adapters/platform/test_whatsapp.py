@@ -24,7 +24,7 @@ from adapters.base import (
 from adapters.registry import Platforms
 from domain.errors import InvalidInputError, SignatureError, UnavailableError
 from domain.message import Attachment, MessageType, ReplyAddress
-from tests.adapters.support import Drop, FakeServer, Reply
+from tests.adapters.support import Drop, FakeServer, Reply, downloaded
 from tests.contract.cases import CASES, NOW
 
 CASE = CASES["whatsapp"]
@@ -153,13 +153,14 @@ class TestIndicate:
         assert server.received == []
 
 
-class TestFetchMedia:
+class TestLocateMedia:
     photo = Attachment(MessageType.IMAGE, "1003", "image/jpeg")
 
     async def test_in_two_steps(self, whatsapp: PlatformAdapter, server: FakeServer) -> None:
         server.will(Reply(200, {"url": f"{server.origin}/file", "mime_type": "image/jpeg"}), Reply(200, b"bytes"))
-        media = await whatsapp.fetch_media(CHANNEL, self.photo)
-        assert (media.content, media.mime_type) == (b"bytes", "image/jpeg")
+        media = await whatsapp.locate_media(CHANNEL, self.photo)
+        assert await downloaded(server.origin, media) == b"bytes"
+        assert media.mime_type == "image/jpeg"
         assert server.received[0].target == "/v23.0/1003?phone_number_id=106540352242922"
         assert server.received[1].headers["authorization"] == "Bearer EAAtest"
 
@@ -169,16 +170,16 @@ class TestFetchMedia:
     ) -> None:
         server.will(Reply(200, {"url": url}))
         with pytest.raises(InvalidInputError):
-            await whatsapp.fetch_media(CHANNEL, self.photo)
+            await whatsapp.locate_media(CHANNEL, self.photo)
         assert len(server.received) == 1
 
     async def test_what_fails_now_or_for_good(self, whatsapp: PlatformAdapter, server: FakeServer) -> None:
         server.will(Drop())
         with pytest.raises(UnavailableError):
-            await whatsapp.fetch_media(CHANNEL, self.photo)
+            await whatsapp.locate_media(CHANNEL, self.photo)
         server.will(error(400, 131052))
         with pytest.raises(InvalidInputError):
-            await whatsapp.fetch_media(CHANNEL, self.photo)
+            await whatsapp.locate_media(CHANNEL, self.photo)
 
 
 ME = {
