@@ -58,7 +58,7 @@ class TestFolder:
         store = file_store(tmp_path)
         kept = await store.put(ACCOUNT, pieces(b"secret"), limit_bytes=LIMIT)
         with pytest.raises(NoSuchFileError):
-            await store.open(OTHER, kept.digest)
+            await whole(await store.open(OTHER, kept.digest))
         await store.put(OTHER, pieces(b"secret"), limit_bytes=LIMIT)
         await store.delete(OTHER, kept.digest)
         assert await whole(await store.open(ACCOUNT, kept.digest)) == b"secret"

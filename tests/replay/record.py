@@ -21,6 +21,8 @@ from tests.conftest import DatabaseUrls
 from tests.e2e.sockets import STATUS, connected, heard, listeners
 from tests.e2e.system import System, Talk, start_system
 from tests.e2e.test_approvals import asked
+from tests.e2e.test_media import sent
+from tests.files import ogg, png
 from tests.tenants import Wish
 
 FOLDER = Path(__file__).parent / "histories"
@@ -139,7 +141,23 @@ async def connects(system: System) -> Talk:
     return talk
 
 
-SCENARIOS = (plain, tools, waits, collects, interrupts, closes, continues, approves, expires, connects)
+async def files(system: System) -> Talk:
+    """A voice message that is waited for, fetched and transcribed; a file that is refused; one that is tried twice."""
+    talk = await system.open_talk("telegram")
+    gate = await system.simulator.fault("hold", channel=talk.name, method="file", times=1)
+    await talk.say("alice", files=[sent("voice.ogg", ogg(says=SECRET), "voice", mime_type="audio/ogg")])
+    await system.simulator.held(gate)
+    await system.simulator.release(gate)
+    await talk.replies(1)
+    await talk.say("alice", SECRET, files=[sent("a.exe", b"MZ\x00", "document")])
+    await system.simulator.fault("truncate", channel=talk.name, method="file", times=1, skip=1)
+    await talk.say("alice", files=[sent("photo.png", png(), "image")])
+    await talk.replies(3)
+    await talk.until("SELECT count(*) FROM chat_message_attachments WHERE state = 'waiting'", 0)
+    return talk
+
+
+SCENARIOS = (plain, tools, waits, collects, interrupts, closes, continues, approves, expires, connects, files)
 SCENARIO_NAMES = [scenario.__name__ for scenario in SCENARIOS]
 
 
