@@ -31,7 +31,9 @@ class _Body(BaseModel):
 
 
 class ReactionBody(_Body):
-    """An emoji on a message of the session, by our own id of it. Slack and Mattermost know the common ones, and `:name:`."""
+    """An emoji on a message of the session, by our own id of it. Where a platform names its emoji, the common ones are known, and
+    `:name:` is taken.
+    """
 
     message_id: UUID
     emoji: Words = Field(max_length=32)

@@ -18,7 +18,7 @@ from domain.message import MessageType
 from domain.sanitize import storable
 
 VALUE_MAX_BYTES: Final = 64
-"""What a pressed button gives back is this long at most: Telegram's `callback_data`, the smallest of the five platforms'."""
+"""What a pressed button gives back is this long at most: the smallest limit of the platforms that we know."""
 
 
 def _words(text: str) -> str:

@@ -53,10 +53,11 @@ BEGIN
     p.part ->> 'plain', NULLIF(p.part -> 'payload', 'null'), left(replace(new_id::text, '-', ''), 20) || '-' || p.number
   FROM jsonb_array_elements(o -> 'parts') WITH ORDINALITY AS p(part, number);
   INSERT INTO chat_message_attachments (id, account_id, message_id, position, attachment_type, mime_type, filename,
-    content_hash, file_size, state, settled_at)
+    content_hash, file_size, state, scanned_for_malware, scanned_at, settled_at)
   SELECT gen_random_uuid(), account, new_id, row_number() OVER (ORDER BY p.number) - 1,
     CASE f.file ->> 'type' WHEN 'sticker' THEN 'image' ELSE f.file ->> 'type' END, f.file ->> 'mime_type',
-    f.file ->> 'filename', f.file ->> 'digest', (f.file ->> 'size_bytes')::bigint, 'stored', now()
+    f.file ->> 'filename', f.file ->> 'digest', (f.file ->> 'size_bytes')::bigint, 'stored', true,
+    now(), now()
   FROM jsonb_array_elements(o -> 'parts') WITH ORDINALITY AS p(part, number),
     LATERAL (SELECT p.part -> 'payload' AS file) f
   WHERE f.file ->> 'kind' = 'file';

@@ -89,16 +89,16 @@ class TestUploads:
     async def test_are_kept_and_sent_by_their_id(self, app: FastAPI, login: Login) -> None:
         person = await login()
         session, _, _ = await talk(app, person)
-        made = (await upload(person, session, name="../..\\etc/passwd.pdf")).json()["data"]["attachment"]
-        assert (made["filename"], made["mime_type"], made["file_size"]) == ("passwd.pdf", "text/plain", 10)
+        made = (await upload(person, session, name="../..\\etc/passwd.txt")).json()["data"]["attachment"]
+        assert (made["filename"], made["mime_type"], made["file_size"]) == ("passwd.txt", "text/plain", 10)
         answer = await send(person, session, content="see", attachment_ids=[made["id"]])
         assert answer.json()["data"]["message"]["message_type"] == "document"
         [(body, payload)] = await payloads(app, person)
-        assert (body, payload["filename"], payload["size_bytes"]) == ("see", "passwd.pdf", 10)
+        assert (body, payload["filename"], payload["size_bytes"]) == ("see", "passwd.txt", 10)
 
     @pytest.mark.parametrize(
         ("given", "kept"),
-        [("x" * 300 + ".pdf", "x" * 251 + ".pdf"), ("invoice\u202efdp.exe", "invoicefdp.exe"), ("…", "…")],
+        [("x" * 300 + ".pdf", "x" * 251 + ".txt"), ("invoice\u202efdp.exe", "invoicefdp.exe.txt"), ("…", "….txt")],
     )
     async def test_have_names_that_every_disk_takes(self, app: FastAPI, login: Login, given: str, kept: str) -> None:
         person = await login()
@@ -108,7 +108,7 @@ class TestUploads:
         answer = await send(person, session, attachment_ids=[made["id"]])
         assert answer.status_code == 201
         [file] = answer.json()["data"]["message"]["attachments"]
-        assert (file["filename"], file["state"], file["file_size"]) == (kept, "stored", 10)
+        assert (file["filename"], file["state"], file["file_size"], file["safe"]) == (kept, "stored", 10, True)
 
     async def test_as_what_they_are_sent(self, app: FastAPI, login: Login) -> None:
         person = await login()
@@ -129,7 +129,10 @@ class TestUploads:
     async def test_empty_broken_or_too_large_ones_are_refused(self, app: FastAPI, login: Login) -> None:
         person = await login()
         session, _, _ = await talk(app, person)
-        assert (await upload(person, session, b"")).status_code == 422
+        for content in (b"", b"<svg onload=1>", b"MZ\x90\x00 a program"):
+            answer = await upload(person, session, content)
+            assert answer.status_code == 422, content
+            assert answer.json()["details"]["errors"][0]["field"] == "file"
         path = f"/api/v1/chat/sessions/{session}/attachments"
         headers = {"content-type": "multipart/form-data; boundary=x"}
         assert (await person.client.post(path, content=b"--x\r\nnot a form", headers=headers)).status_code == 422

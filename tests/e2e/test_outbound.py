@@ -12,7 +12,7 @@ from tests.e2e.sockets import STATUS, listeners
 from tests.e2e.system import HASH, System, Talk
 from tests.tenants import Wish
 
-BYTES = b"%PDF-1.7 not really\r\n\x00\xff" * 5_000
+BYTES = b"%PDF-1.7 not really\r\n" + b"\x00\xff and so on\r\n--x\r\n" * 5_000
 DELIVERED = "SELECT delivery_status IN ('sent', 'delivered', 'read') FROM chat_messages WHERE direction = 'outbound' ORDER BY created_at DESC LIMIT 1"
 BY_SOCKET = {"discord", "mattermost"}
 SHOWS = {"slack": "files.completeUploadExternal", "discord": "create_message", "mattermost": "create_post"}
