@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import App, Parameter
@@ -101,8 +102,11 @@ def trace(
 
 @app.command
 def say(
-    text: str,
+    text: str = "",
     *,
+    file: Annotated[
+        Path | None, Parameter(help="A file to send along, or alone; an Ogg file is a voice message.")
+    ] = None,
     platform: Annotated[str | None, Parameter(help="Which demo channel; the first one if not given.")] = None,
     as_: Annotated[str, Parameter(name="--as", help="Who writes.")] = "alice",
     json: Annotated[bool, Parameter(help="For programs.")] = False,
@@ -114,7 +118,7 @@ def say(
     state = running(StackSettings.load().var_dir)
     if state is None:
         return 3
-    return run(state, Wish(platform or next(iter(state.demo_channels), ""), as_, text), as_json=json)
+    return run(state, Wish(platform or next(iter(state.demo_channels), ""), as_, text, file=file), as_json=json)
 
 
 channel: Final = App(name="channel", help="Channels of the running stack.")

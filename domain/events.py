@@ -116,7 +116,7 @@ class ChatMessageCreated(Event):
 
 
 class ChatMessageStatus(Event):
-    """A chat message's delivery moved on, or its text was edited; the view is whole."""
+    """A chat message's delivery moved on, its text was edited, or one of its files was settled; the view is whole."""
 
     type: Literal["message_status"] = "message_status"
     session_id: UUID

@@ -7,12 +7,14 @@ Everything is real but the platform: a signed webhook over HTTP, or the platform
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, Final, cast
 
 from rich.console import Console
 from rich.table import Table
@@ -24,16 +26,29 @@ from stack.service import StartError
 from stack.state import StackState
 
 Json = dict[str, Any]
+_VOICE: Final = frozenset({".ogg", ".oga", ".opus"})
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What to say, as whom, where."""
+    """What to say, as whom, where; and a file to send along."""
 
     platform: str
     person: str
     text: str
     timeout_s: float = 60.0
+    file: Path | None = None
+
+    def files(self) -> list[Json]:
+        """Return the file as the simulator takes it; an Ogg file is a voice message. Raises StartError."""
+        if self.file is None:
+            return []
+        try:
+            content = base64.b64encode(self.file.read_bytes()).decode()
+        except OSError as error:
+            raise StartError(f"{self.file} cannot be read: {error.strerror}") from error
+        voice = {"kind": "voice", "mime_type": "audio/ogg"} if self.file.suffix in _VOICE else {}
+        return [{"name": self.file.name, "content_base64": content} | voice]
 
 
 @dataclass
@@ -127,7 +142,8 @@ class Watch:
 
     def _created(self, event: Json) -> bool:
         message = event["message"]
-        if message.get("direction") == "inbound" and message.get("content") == self._wish.text:
+        ours = not self._wish.text or message.get("content") == self._wish.text
+        if message.get("direction") == "inbound" and ours:
             self.story.trace_id = message["trace_id"]
         if message.get("direction") == "outbound":
             self._reply_id = message["id"]
@@ -162,7 +178,7 @@ async def say(state: StackState, wish: Wish, console: Console | None) -> Story:
             if known is not None:
                 await _follow(cable, known)
             watch = Watch(console, wish, time.perf_counter())
-            sent = await simulator.say(name, wish.person, wish.text, wait=True)
+            sent = await simulator.say(name, wish.person, wish.text, wait=True, files=wish.files())
             if sent["statuses"]:
                 watch.mark("webhook answered")
             if set(sent["statuses"]) - {200}:
