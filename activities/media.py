@@ -7,6 +7,7 @@ be repeated: exactly one file is kept. Called by workflows/media.py, on a task q
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -170,13 +171,16 @@ class MediaActivities:
         if row.file_size is not None and row.file_size > limits.max_bytes:
             raise too_large(row.file_size, limits.max_bytes)
         source = await self._locate(account_id, row)
-        async with self.outside.downloads.open(source, limits) as download:
-            try:
-                async with self.files.receive(download.chunks, limit_bytes=limits.max_bytes) as received:
-                    self.failpoints.at("media.received")
-                    return await self._keep(account_id, row, source, received)
-            except TooLargeError as error:
-                raise too_large(None, limits.max_bytes) from error
+        async with AsyncExitStack() as stack:
+            # The download's time does not count what comes after it: the scan and the store have limits of their own.
+            async with self.outside.downloads.open(source, limits) as download:
+                receiving = self.files.receive(download.chunks, limit_bytes=limits.max_bytes)
+                try:
+                    received = await stack.enter_async_context(receiving)
+                except TooLargeError as error:
+                    raise too_large(None, limits.max_bytes) from error
+            self.failpoints.at("media.received")
+            return await self._keep(account_id, row, source, received)
 
     async def _locate(self, account_id: UUID, row: AttachmentRow) -> MediaSource:
         async with self.db.account(account_id) as conn:
