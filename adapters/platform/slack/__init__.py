@@ -120,6 +120,7 @@ class Slack:
                 request,
                 lambda method, params: self._read(channel, method, params),
                 lambda method, body: self._call(channel, method, body, request),
+                self._is_ours,
             )
         if isinstance(payload, Reaction):
             return await self._react(channel, request, payload)

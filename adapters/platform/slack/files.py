@@ -20,8 +20,10 @@ Read = Callable[[str, Mapping[str, str]], Awaitable[Outcome]]
 Post = Callable[[str, Mapping[str, object]], Awaitable[Outcome]]
 
 
-async def send_file(http: httpx2.AsyncClient, request: SendRequest, read: Read, post: Post) -> SendResult:
-    """Upload and complete. `post` is fenced: nobody sees the file before it."""
+async def send_file(
+    http: httpx2.AsyncClient, request: SendRequest, read: Read, post: Post, is_ours: Callable[[str], bool]
+) -> SendResult:
+    """Upload and complete. `post` is fenced: nobody sees the file before it; `is_ours`: whether an address is Slack's own."""
     file = request.file
     if file is None:
         return NO_BYTES
@@ -30,7 +32,7 @@ async def send_file(http: httpx2.AsyncClient, request: SendRequest, read: Read, 
     if not isinstance(answer, dict):
         return upload_failed(answer)
     url, file_id = answer.get("upload_url"), answer.get("file_id")
-    if not isinstance(url, str) or not isinstance(file_id, str):
+    if not isinstance(url, str) or not isinstance(file_id, str) or not is_ours(url):
         return upload_failed(Unknown("Slack's answer names no address"))
     form = Form({}, as_upload("file", file))
     outcome = await call(http, Call(url, form=form, timeout_s=request.timeout_s))

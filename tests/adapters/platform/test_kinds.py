@@ -354,3 +354,12 @@ class TestFiles:
         adapter = Platforms(http, {platform: server.origin}).get(platform)
         assert isinstance(await adapter.send(CASES[platform].channel(), plain), Accepted)
         assert b"<b>" not in server.received[-1].body
+
+
+class TestSlacksAddress:
+    @pytest.mark.parametrize("url", ["http://169.254.169.254/x", "https://slack.com.evil.test/x", "x"])
+    async def test_the_bytes_go_nowhere_else(self, http: httpx2.AsyncClient, server: FakeServer, url: str) -> None:
+        server.will(Reply(200, {"ok": True, "upload_url": url, "file_id": "F1"}))
+        refused = await send(http, server, "slack", a_file("document"))
+        assert isinstance(refused, Refused)
+        assert (refused.error_class, len(server.received)) == (ErrorClass.TRANSIENT, 1)
