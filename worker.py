@@ -116,8 +116,8 @@ class Desk:
         """Close in the reverse order of use."""
         await self.dispatcher.close()
         await self.connections.intake.limit.settle()
-        await self.media.outside.downloads.close()
         await self.agent.indications.close()
+        await self.media.outside.downloads.close()
         await self.http.aclose()
         await self.redis.aclose()
         await self.db.close()
@@ -165,7 +165,7 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
             Connectors(http, settings.platform_api_base),
             queues,
         ),
-        media=media_activities(settings, channels, http, queues, failpoints),
+        media=media_activities(settings, channels, http, queues, failpoints, files=files),
     )
 
 

@@ -12,7 +12,7 @@ from temporalio.worker import Worker
 from activities.channels import ChannelDesk
 from activities.clamd import Clamd
 from activities.failpoints import Failpoints
-from activities.files import file_store
+from activities.files import FileStore
 from activities.media import MediaActivities, Outside
 from activities.queues import TaskQueues
 from adapters.downloads import Downloads, Limits
@@ -24,10 +24,15 @@ SHUTDOWN: Final = timedelta(seconds=10)
 
 
 def media_activities(
-    settings: Settings, channels: ChannelDesk, http: httpx2.AsyncClient, queues: TaskQueues, failpoints: Failpoints
+    settings: Settings,
+    channels: ChannelDesk,
+    http: httpx2.AsyncClient,
+    queues: TaskQueues,
+    failpoints: Failpoints,
+    *,
+    files: FileStore,
 ) -> MediaActivities:
     """Return what fetches, keeps and transcribes files."""
-    files = file_store(settings.files_folder(), settings.bucket())
     outside = _outside(settings, http)
     return MediaActivities(channels.db, channels, files, outside, channels.dispatcher, queues, failpoints)
 

@@ -114,4 +114,4 @@ async def _kept(desk: Services, account_id: UUID, file: UploadFile, received: Re
         raise FileRefusedError(f"malware: {malware}")
     kept = await desk.files.keep(account_id, received)
     name = download_name(clean_filename(file.filename), found.mime_type)
-    return Upload(uuid4(), name[:200], found.mime_type, kept.size_bytes, kept.digest)
+    return Upload(uuid4(), name, found.mime_type, kept.size_bytes, kept.digest)

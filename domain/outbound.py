@@ -13,6 +13,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, TypeAdapter, model_validator
 
+from domain.filenames import MAX_BYTES
 from domain.message import MessageType
 from domain.sanitize import storable
 
@@ -124,7 +125,7 @@ class FilePart(Shape):
     upload_id: UUID
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     mime_type: str
-    filename: Annotated[Words, Field(max_length=200)]
+    filename: Annotated[Words, Field(max_length=MAX_BYTES)]
     size_bytes: Annotated[int, Field(ge=1)]
     voice: bool = False
 

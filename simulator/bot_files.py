@@ -1,6 +1,6 @@
-"""Files that bots sent (people's are in files.py): held in memory, read back by `GET /_sim/files/{id}`. Not in the state file: a restart forgets the bytes.
+"""Files that bots send: held in memory, read back by `GET /_sim/files/{id}`. Not in the state file: a restart forgets the bytes.
 
-A shown message names its file as `{id, name, mime, size, url}` (phone.py).
+People's: files.py. A shown message names its file as `{id, name, mime, size, url}` (phone.py).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class GivenFile:
     content: bytes
 
 
-class Files:
-    """All files of one simulator."""
+class BotFiles:
+    """All files that the bots of one simulator sent."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)

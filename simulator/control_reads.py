@@ -6,19 +6,18 @@ nobody has to sleep and look again. Channels are named by `channel` (name) or `p
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from typing import Final, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from simulator import phone, signs
 from simulator.api_call import json_response
 from simulator.batch import Batches
 from simulator.control import WrongBodyError, describe, describe_fault
 from simulator.faults import Faults
-from simulator.files import find_file
+from simulator.files import content_of, find_file
 from simulator.log import Log, Numbered
 from simulator.records import Attempt, Call, Person, Received
 from simulator.state import World
@@ -63,16 +62,18 @@ class Reads:
         return json_response(screen | {"version": self._world.changes.version})
 
     async def file(self, request: Request) -> Response:
-        """GET /_sim/files/{id}: the bytes of a file that a bot sent, or how a person's begins."""
+        """GET /_sim/files/{id}: the bytes of a file that a bot or a person sent."""
         wanted = request.path_params["file"]
-        sent = self._world.files.get(wanted)
-        own = next((file for one in self._world.channels.values() if (file := find_file(one, wanted))), None)
         headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment"}
-        if sent is not None:
-            return Response(sent.content, headers=headers, media_type=sent.mime or "application/octet-stream")
-        if own is None:
-            raise WrongBodyError("no such file", 404)
-        return Response(base64.b64decode(own.head), headers=headers, media_type=own.mime_type)
+        given = self._world.files.get(wanted)
+        if given is not None:
+            return Response(given.content, headers=headers, media_type=given.mime or "application/octet-stream")
+        for channel in self._world.channels.values():
+            file = find_file(channel, wanted)
+            if file is not None:
+                headers["Content-Length"] = str(file.size)
+                return StreamingResponse(content_of(file), headers=headers, media_type=file.mime_type)
+        raise WrongBodyError("no such file", 404)
 
     async def received(self, request: Request) -> Response:
         """GET /_sim/received (also /_sim/wait)[?channel&chat&as&kind&thread&contains&after&timeout_s].

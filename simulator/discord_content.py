@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, cast
 
 from simulator.args import Args
-from simulator.bot_files import Files
+from simulator.bot_files import BotFiles
 from simulator.choices import choice
 from simulator.records import Json, Message
 
@@ -28,7 +28,7 @@ class DiscordError(Exception):
         self.code = code
 
 
-def read_file(files: Files, args: Args) -> Json | None:
+def read_file(files: BotFiles, args: Args) -> Json | None:
     """Keep the file of a form; None where there is none. Raises DiscordError."""
     given = args.files.get("files[0]")
     if given is None:

@@ -1,9 +1,9 @@
-"""Files that people send: their ids, and the bytes as each platform serves them.
+"""Files that people send: their ids, and the bytes as each platform serves them. Bots' files: bot_files.py.
 
 Telegram: `/file/bot{token}/{path}` (https://core.telegram.org/bots/api#getfile); WhatsApp, Slack and Mattermost want the
 bot's token in a header, Slack sends who lacks it to its login page; Discord's addresses carry their proof themselves.
 A download is a call named `file`: scripts can make it slow, hold it in the middle, cut it off, make it longer than said, or
-refuse it. Called by people.py and server.py.
+refuse it. The phone reads them at `/_sim/files/{id}`, past all scripts. Called by people.py, server.py and control_reads.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import base64
 import mimetypes
 import secrets
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -26,7 +26,7 @@ from simulator.api_call import new_call
 from simulator.channel import Channel
 from simulator.faults import Fault, Faults
 from simulator.protocol import Dropped, drop_connection
-from simulator.records import Call, File
+from simulator.records import Call, File, Json
 from simulator.state import World
 from simulator.wish import FileInput
 
@@ -66,6 +66,31 @@ def find_file(channel: Channel, file_id: str) -> File | None:
                 if file.id == file_id and not message.deleted:
                     return file
     return None
+
+
+def phone_file(file: File) -> Json:
+    """Return what a phone is told of a file, in the shape of a bot's (bot_files.py)."""
+    return {
+        "id": file.id,
+        "name": file.name,
+        "mime": file.mime_type,
+        "size": file.size,
+        "url": f"/_sim/files/{quote(file.id, safe='')}",
+    }
+
+
+def phone_kind(files: Sequence[File]) -> str:
+    """Return as what a phone shows a message with these files; a voice message is audio there."""
+    kind = files[0].kind if files else "text"
+    return "audio" if kind == "voice" else kind
+
+
+def content_of(file: File) -> Iterator[bytes]:
+    """Return the bytes in chunks: how the file begins, then zeros up to its size."""
+    head = base64.b64decode(file.head)
+    for sent in range(0, file.size, CHUNK):
+        chunk = head[sent : min(sent + CHUNK, file.size)]
+        yield chunk + bytes(min(CHUNK, file.size - sent) - len(chunk))
 
 
 def telegram_path(file: File) -> str:

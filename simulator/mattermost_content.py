@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final, cast
 
-from simulator.bot_files import Files, GivenFile
+from simulator.bot_files import BotFiles, GivenFile
 from simulator.choices import choice
 from simulator.records import Json, Message
 
@@ -32,7 +32,7 @@ class ServerError(Exception):
 class Uploads:
     """Files that no post names yet. Shape: channel name → file id → file."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: BotFiles) -> None:
         self._files = files
         self._waiting: dict[str, dict[str, Json]] = {}
 

@@ -19,10 +19,10 @@ def post_object(channel: Channel, message: Message) -> Json:
         author = person.user_id
         if person.is_bot:
             props["from_bot"] = "true"
+    files = [info_object(message.file)] if message.file else []
+    files += [mattermost_info(message, file) for file in message.files]
     edited_ms = int((message.edited_at or 0) * 1000)
     created_ms = int(message.at * 1000)
-    files = [mattermost_info(message, file) for file in message.files]
-    files += [info_object(message.file)] if message.file else []
     return {
         "id": message.id,
         "create_at": created_ms,
@@ -36,6 +36,6 @@ def post_object(channel: Channel, message: Message) -> Json:
         "type": "",
         "props": props,
         "pending_post_id": "",
-        "file_ids": [str(one["id"]) for one in files],
+        "file_ids": [file["id"] for file in files],
         "metadata": {"files": files} if files else {},
     }

@@ -10,7 +10,7 @@ import time
 
 from simulator.channel import Channel
 from simulator.choices import find_choice
-from simulator.files import new_file
+from simulator.files import new_file, phone_kind
 from simulator.plays import PLAYS
 from simulator.records import Message
 from simulator.state import World
@@ -46,6 +46,7 @@ def _write(done: Done, say: Say) -> None:
     if len(say.files) > play.files_each:
         raise ImpossibleError(f"{channel.platform}: at most {play.files_each} files in a message here")
     message_id = channel.new_message_id(chat, say.at)
+    files = [new_file(channel, file, done.origin) for file in say.files]
     done.message = message = Message(
         chat=chat.id,
         id=message_id,
@@ -58,7 +59,8 @@ def _write(done: Done, say: Say) -> None:
         reply_to=say.reply_to,
         entities=typed.entities,
         subtype="bot_message" if say.kind == "bot_message" else None,
-        files=[new_file(channel, file, done.origin) for file in say.files],
+        kind=phone_kind(files),
+        files=files,
     )
     done.world.save_message(channel, message)
     done.deliveries = play.written(done, chat, message, say.event_id)

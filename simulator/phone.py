@@ -4,8 +4,8 @@ gone, threads in place, and what the bot is writing.
 Pure reading; called by control.py. Ordered by message id or by
 time; where the platform folds threads, replies stand under their root. A message is plain JSON: `kind` (text, image, audio,
 video, document, sticker, location), `text` (or caption), `buttons` (`[{label, value, url}]`, menu lines too; pressed by POST
-/_sim/say with kind "press", the message as target and a label or value as text), `file` (`{id, name, mime, size, url}`, its
-bytes at `url`), `location` (`{latitude, longitude, name?, address?}`).
+/_sim/say with kind "press", the message as target and a label or value as text), `files` (`[{id, name, mime, size, url}]`, the
+bytes at `url`), `file` (the first of them), `location` (`{latitude, longitude, name?, address?}`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import cast
 
 from simulator.channel import Channel
+from simulator.files import phone_file
 from simulator.records import Chat, Json, Message, Person
 
 
@@ -54,9 +55,9 @@ def _line(message: Json) -> str:
 
 def _seen(message: Json) -> str:
     """Return the message in words: what is no text stands in brackets."""
-    file, place = cast("Json | None", message["file"]), cast("Json | None", message["location"])
+    files, place = cast("list[Json]", message["files"]), cast("Json | None", message["location"])
     buttons = [f"[{one['label']}]" for one in cast("list[Json]", message["buttons"])]
-    shown = [f"[{message['kind']}: {file['name']}]"] if file else []
+    shown = [f"[{message['kind']}: {file['name']}]" for file in files]
     shown += [f"[location: {place['latitude']}, {place['longitude']}]"] if place else []
     return " ".join(filter(None, [*shown, str(message["text"]), *buttons]))
 
@@ -101,14 +102,16 @@ def _threaded(shown: list[Message]) -> Iterable[Message]:
 
 
 def _message(channel: Channel, person: Person, message: Message) -> Json:
+    files = [message.file] if message.file else [phone_file(file) for file in message.files]
     return {
         "id": message.id,
         "from": channel.bot.title if message.from_bot else message.author,
         "mine": not message.from_bot and message.author == person.name,
         "bot": message.from_bot,
-        "kind": message.files[0].kind if message.files else message.kind,
+        "kind": message.kind,
         "text": message.text,
-        "file": _own_file(message) if message.files else message.file,
+        "file": files[0] if files else None,
+        "files": files,
         "location": message.location,
         "source": message.source,
         "at": message.at,
@@ -122,10 +125,3 @@ def _message(channel: Channel, person: Person, message: Message) -> Json:
         "blocks": message.blocks,
         "reactions": [*message.reactions, *message.felt],
     }
-
-
-def _own_file(message: Message) -> Json:
-    """Return a person's file as a bot's is shown."""
-    file = message.files[0]
-    shown: Json = {"id": file.id, "name": file.name, "mime": file.mime_type, "size": file.size}
-    return shown | {"url": f"/_sim/files/{file.id}"}

@@ -138,11 +138,12 @@ class Message:
     reactions: list[str] = field(default_factory=list[str])
     """The bot's; `felt` are people's."""
     felt: list[str] = field(default_factory=list[str])
-    files: list[File] = field(default_factory=list[File])
     kind: str = "text"
     """text, image, audio, video, document, sticker, location."""
     file: Json | None = None
-    """`{id, name, mime, size, url}`; see files.py."""
+    """The bot's: `{id, name, mime, size, url}`; see bot_files.py."""
+    files: list[File] = field(default_factory=list[File])
+    """A person's; see files.py."""
     location: Json | None = None
     """`{latitude, longitude, name?, address?}`."""
     choices: list[Json] = field(default_factory=list[Json])

@@ -160,7 +160,7 @@ class SlackApi:
 
     def _file_info(self, channel: Channel, args: Args) -> Answer:
         file = find_file(channel, args.text("file") or "")
-        found = slack_file(channel, file) if file else self._files.info(channel.name, args)
+        found = self._files.info(channel.name, args) if file is None else slack_file(channel, file)
         return ok({"file": found, "comments": []})
 
     def _store(self, channel: Channel, chat: Chat, args: Args, thread: str | None) -> Message:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from simulator.args import Args
-from simulator.bot_files import Files, GivenFile
+from simulator.bot_files import BotFiles, GivenFile
 from simulator.records import Json
 from simulator.slack_text import SlackError
 
@@ -33,7 +33,7 @@ class Pending:
 class SlackFiles:
     """All uploads of one simulator."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: BotFiles) -> None:
         self._files = files
         self._numbers = itertools.count(1)
         self._pending: dict[str, Pending] = {}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from simulator.bot_files import Files
+from simulator.bot_files import BotFiles
 from simulator.channel import Bot, Channel
 from simulator.journal import Journal
 from simulator.log import Changes, Log
@@ -53,7 +53,7 @@ class World:
         self.calls: Log[Call] = Log(self.changes)
         self.attempts: Log[Attempt] = Log(self.changes)
         self.pending: dict[str, Delivery] = {}
-        self.files = Files()
+        self.files = BotFiles()
         self._tokens: dict[tuple[str, str], Channel] = {}
         self._journal = Journal(state_file)
         self._load()

@@ -29,7 +29,6 @@ from simulator.telegram_content import (
     press_answered,
     read_content,
     read_keyboard,
-    read_reactions,
 )
 from simulator.telegram_drafts import draft
 from simulator.telegram_polls import Polls
@@ -191,8 +190,7 @@ class TelegramApi:
         chat = self._open_chat(channel, args)
         thread = known_thread(channel, chat, args)
         reply_to = known_reply(channel, chat, args)
-        content = read_content(self._world.files, method, args)
-        keyboard, choices = read_keyboard(args)
+        content, (keyboard, choices) = read_content(self._world.files, method, args), read_keyboard(args)
         self._limit(channel, chat)
         message = Message(
             chat=chat.id,
@@ -264,7 +262,8 @@ class TelegramApi:
         message = channel.message(chat.id, str(args.number("message_id")))
         if message is None:
             raise RefusedError(400, "Bad Request: message to react not found")
-        message.reactions = read_reactions(args)
+        given = args.items("reaction") or []
+        message.reactions = [str(one.get("emoji") if isinstance(one, dict) else one) for one in given]  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         self._world.save_message(channel, message)
         return ok(True)
 

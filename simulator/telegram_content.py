@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from simulator.api_call import Answer
 from simulator.args import Args
-from simulator.bot_files import Files
+from simulator.bot_files import BotFiles
 from simulator.channel import Channel
 from simulator.choices import choice
 from simulator.files import find_file, telegram_path
@@ -49,7 +49,7 @@ class Content:
     location: Json | None = None
 
 
-def read_content(files: Files, method: str, args: Args) -> Content:
+def read_content(files: BotFiles, method: str, args: Args) -> Content:
     """Return what a send method is to send. Raises RefusedError."""
     if method in FILES:
         return _file(files, method, args)
@@ -59,7 +59,7 @@ def read_content(files: Files, method: str, args: Args) -> Content:
     return Content(text=parsed.text, source=args.text("text") or "", entities=parsed.entities)
 
 
-def _file(files: Files, method: str, args: Args) -> Content:
+def _file(files: BotFiles, method: str, args: Args) -> Content:
     name, kind, most = FILES[method]
     given = args.files.get(name)
     if given is None:

@@ -71,7 +71,7 @@ def message_object(channel: Channel, message: Message, *, with_reply: bool = Tru
         "from": author,
         "chat": chat_object(chat),
         "date": int(message.at),
-    } | (_said(message) if message.file or message.location else telegram_content(message))
+    } | _said(message)
     if message.edited_at is not None:
         found["edit_date"] = int(message.edited_at)
     if message.thread is not None:
@@ -96,8 +96,7 @@ def _said(message: Message) -> Json:
             "venue": {"location": point, "title": location["name"], "address": location["address"]},
         }
     if file is None:
-        said: Json = {"text": text}
-        return said | ({"entities": entities} if entities else {})
+        return telegram_content(message)
     held: Json = {"file_id": file["id"], "file_unique_id": str(file["id"])[-12:], "file_size": file["size"]}
     name = str(file["field"])
     if name == "photo":

@@ -1,7 +1,8 @@
 """WhatsApp's Cloud API: `/v{major}.{minor}/{phone_number_id}[/messages]`, with receipts for what was accepted.
 
 developers.facebook.com, *WhatsApp Cloud API*; platforms.md §1.6 and §1.7. An accepted message may still fail: a person who
-blocks the business, or a person who has not written for 24 hours, is told by a receipt. Kinds of messages: whatsapp_content.py. A script's `error` is one of `NAMED`, or a code in digits; its wait stands in `Retry-After`, a test aid.
+blocks the business, or a person who has not written for 24 hours, is told by a receipt. Kinds of messages:
+whatsapp_content.py. A script's `error` is one of `NAMED`, or a code in digits; its wait stands in `Retry-After`, a test aid.
 """
 
 from __future__ import annotations

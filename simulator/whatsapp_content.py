@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from simulator.args import Args
-from simulator.bot_files import Files, GivenFile
+from simulator.bot_files import BotFiles, GivenFile
 from simulator.choices import choice
 from simulator.records import Json
 from simulator.telegram_html import utf16_length
@@ -48,7 +48,7 @@ class Content:
     """As what a choice comes back."""
 
 
-def read_media(files: Files, args: Args) -> Json:
+def read_media(files: BotFiles, args: Args) -> Json:
     """Keep an upload. Raises GraphError."""
     given = args.files.get("file")
     if given is None or args.text("messaging_product") != "whatsapp":

@@ -14,8 +14,8 @@ from stack.paths import ROOT
 
 FILE_LINES, TEST_FILE_LINES, FUNCTION_LINES = 300, 500, 40
 PLATFORMS = re.compile(r"slack|telegram|discord|whatsapp|mattermost", re.IGNORECASE)
-PLATFORM_ROOMS = ("adapters/platform/", "simulator/", "tests/", "bench/", "stack/seed.py", "stack/pictures.py")
-"""Where platforms may be named: their adapters, what plays them, and the demo's list of what is played and pictured."""
+PLATFORM_ROOMS = ("adapters/platform/", "simulator/", "tests/", "bench/", "stack/seed.py")
+"""Where platforms may be named: their adapters, what plays them, and the demo's list of what is played."""
 MACHINE_PATH = re.compile(r"(^|[^A-Za-z0-9_./-])/(work|root|farm|tmp|home)/")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b(?!\(#\d+\))")
 ADDRESS = re.compile(r"https?://")

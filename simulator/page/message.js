@@ -61,12 +61,11 @@ function slack(message) {
 }
 
 function file(message) {
-  const files = message.files ?? (message.file ? [message.file] : []);
-  return files.map((one) => {
-    const name = one.name ?? one.filename ?? "file";
-    const label = [one.mime ?? one.mime_type, one.size ? size(one.size) : null].filter(Boolean).join(" · ");
+  return (message.files ?? []).map((one) => {
+    const name = one.name || "file";
+    const label = [one.mime, one.size ? size(one.size) : null].filter(Boolean).join(" · ");
     const ours = typeof one.url === "string" && new URL(one.url, location.href).origin === location.origin ? one.url : null;
-    const shown = ours && /^image\/(png|jpeg|gif|webp)$/.test(one.mime ?? one.mime_type ?? "");
+    const shown = ours && /^image\/(png|jpeg|gif|webp)$/.test(one.mime ?? "");
     if (shown) return el("a", { class: "picture", href: ours, target: "_blank", rel: "noopener" }, el("img", { src: ours, alt: name, loading: "lazy" }));
     return el(ours ? "a" : "div", { class: "file", href: ours, download: ours ? name : null },
       el("span", { class: "sign", "aria-hidden": "true", text: "📄" }), el("strong", { text: name }), el("small", { text: label }));

@@ -75,7 +75,7 @@ async def app(
     database_urls: DatabaseUrls, redis_url: str, redis: object, server: FakeServer, tmp_path: Path
 ) -> AsyncGenerator[FastAPI]:
     outside = dict.fromkeys(platform_names(), server.origin)
-    application = build_app(database_urls.app, redis_url, platform_api_base=outside, files_dir=tmp_path)
+    application = build_app(database_urls.app, redis_url, platform_api_base=outside, files_dir=tmp_path / "files")
     yield application
     await application.state.services.close()
 

@@ -96,6 +96,20 @@ class TestUploads:
         [(body, payload)] = await payloads(app, person)
         assert (body, payload["filename"], payload["size_bytes"]) == ("see", "passwd.txt", 10)
 
+    @pytest.mark.parametrize(
+        ("given", "kept"),
+        [("x" * 300 + ".pdf", "x" * 251 + ".txt"), ("invoice\u202efdp.exe", "invoicefdp.exe.txt"), ("…", "….txt")],
+    )
+    async def test_have_names_that_every_disk_takes(self, app: FastAPI, login: Login, given: str, kept: str) -> None:
+        person = await login()
+        session, _, _ = await talk(app, person)
+        made = (await upload(person, session, name=given)).json()["data"]["attachment"]
+        assert made["filename"] == kept
+        answer = await send(person, session, attachment_ids=[made["id"]])
+        assert answer.status_code == 201
+        [file] = answer.json()["data"]["message"]["attachments"]
+        assert (file["filename"], file["state"], file["file_size"], file["safe"]) == (kept, "stored", 10, True)
+
     async def test_as_what_they_are_sent(self, app: FastAPI, login: Login) -> None:
         person = await login()
         session, _, _ = await talk(app, person)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+import orjson
 import pytest
 from sqlalchemy import text
 
@@ -19,7 +20,7 @@ from domain.errors import NotFoundError
 from domain.files import AttachmentState, formatted_size
 from domain.message import Attachment, InboundEvent, MessageType
 from tests.conftest import DatabaseUrls
-from tests.db.test_ingest import record, rows
+from tests.db.test_ingest import leave, record, rows
 from tests.tenants import Tenant, inbound, make_tenant
 
 PHOTO = Attachment(MessageType.IMAGE, "remote-1", "Image/PNG; q=1", "a\u202eb/c.png", 2_048)
@@ -61,10 +62,36 @@ class TestArrival:
         assert (photo.attachment_type, photo.mime_type, photo.filename) == ("image", "image/png", "c.png")
         assert (photo.platform_file_id, photo.file_size, photo.state) == ("remote-1", 2_048, "waiting")
         assert (voice.attachment_type, voice.filename, voice.file_size) == ("audio", None, None)
-        left = await rows(database, tenant, "SELECT name, data FROM outbox ORDER BY id")
+        left = await leave(database, tenant)
         assert [row.name for row in left[:2]] == ["message_received", "media_wanted"]
-        assert left[0].data["files"] is True
-        assert left[1].data["message_id"] == str(photo.message_id)
+        assert orjson.loads(left[0].data)["files"] is True
+        assert orjson.loads(left[1].data)["message_id"] == str(photo.message_id)
+        # One of them is the outbox's own row, by which all of them are deleted; each has an id of its own.
+        assert [row.id > 0 for row in left] == [True] + [False] * 4
+        assert len({row.id for row in left}) == 5
+        assert await rows(database, tenant, "SELECT 1 FROM outbox") == []
+
+    async def test_late_and_deferred_files_are_fetched_and_wake_nobody(
+        self, database: Database, tenant: Tenant
+    ) -> None:
+        until = datetime.now(UTC) + timedelta(minutes=1)
+        for event, waits in (
+            (replace(with_files(1, "[photo]", PHOTO), late=True), None),
+            (with_files(2, "x", PHOTO), until),
+        ):
+            await record(database, tenant, [event], until=waits)
+            left = await leave(database, tenant)
+            assert [row.name for row in left if row.kind == "signal"] == ["media_wanted"]
+            assert [row.name for row in left if row.id > 0] == ["ChatMessageCreated"]
+
+    async def test_files_that_settled_before_the_arrival_left_are_not_asked_for(
+        self, database: Database, tenant: Tenant
+    ) -> None:
+        await record(database, tenant, [with_files(1, "[photo]", PHOTO)])
+        [photo] = await files_of(database, tenant)
+        await settle(database, tenant, photo, stored())
+        signals = [row for row in await leave(database, tenant) if row.kind == "signal"]
+        assert [(row.name, orjson.loads(row.data)["files"]) for row in signals] == [("message_received", False)]
 
     @pytest.mark.parametrize(
         ("said", "waits"),
@@ -75,8 +102,8 @@ class TestArrival:
     ) -> None:
         await record(database, tenant, [with_files(1, said, PHOTO)])
         [photo] = await files_of(database, tenant)
-        left = await rows(database, tenant, "SELECT data FROM outbox WHERE name = 'message_received'")
-        assert left[0].data["files"] is waits
+        left = await leave(database, tenant)
+        assert orjson.loads(left[0].data)["files"] is waits
         async with database.account(tenant.account_id) as conn:
             plan = await sessions.load_plan(conn, photo.session_id, defaults=sessions.DEFAULT_TIMES)
         assert plan is not None
@@ -95,7 +122,7 @@ class TestArrival:
         await record(database, tenant, [with_files(1, "[photo]", PHOTO)])
         [photo] = await files_of(database, tenant)
         assert photo.state == "refused"
-        assert await rows(database, tenant, "SELECT 1 FROM outbox WHERE kind = 'signal'") == []
+        assert [row for row in await leave(database, tenant) if row.kind == "signal"] == []
 
 
 class TestSettle:
@@ -188,7 +215,7 @@ class TestAgent:
         await settle(database, tenant, photo, stored(file_size=5))
         async with database.account(tenant.account_id) as conn:
             assert await deferred.release(conn, tenant.account_id, photo.message_id) is not None
-        [told] = await rows(database, tenant, "SELECT data FROM outbox WHERE name = 'message_received'")
-        assert told.data["files"] is False
+        told = [row for row in await leave(database, tenant) if row.name == "message_received"]
+        assert [orjson.loads(row.data)["files"] for row in told] == [False]
         shown = await self._shown(database, tenant, photo.message_id, photo.session_id)
         assert shown == '[photo]\n[image "c.png", image/png, 5 B]'

@@ -180,7 +180,7 @@ class TestBrowser:
         await look(page, telegram)
         message = {
             "id": "1", "from": "x", "text": "now", "at": 1, "edited": True, "history": [{"text": "before"}],
-            "file": {"name": "menu.pdf", "mime": "application/pdf", "size": 2048, "url": "https://elsewhere.invalid/x"},
+            "files": [{"name": "menu.pdf", "mime": "application/pdf", "size": 2048, "url": "https://elsewhere.invalid/x"}],
             "location": {"latitude": 52.5, "longitude": 13.4, "name": "Bakery"}, "reactions": [], "buttons": None,
         }  # fmt: skip
         made = f"import('/page/message.js').then((made) => made.bubble({json.dumps(message)}, {{ acts: {{ of: () => [] }} }}).textContent)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import signal
 import sys
 from pathlib import Path
@@ -36,6 +37,22 @@ class TestPhone:
         await telegram.sim.say(telegram.name, "bob", "also private")
         screen = await telegram.sim.phone(telegram.name, "bob")
         assert [message["text"] for chat in screen["chats"] for message in chat["messages"]] == ["also private"]
+
+    async def test_shows_what_people_send_with_its_bytes(self, telegram: Bot) -> None:
+        content = base64.b64encode(b"%PDF-1.7").decode()
+        pdf = {"name": "a b.pdf", "content_base64": content, "size": 200_000}
+        await telegram.sim.say(telegram.name, "alice", "here", files=[pdf])
+        screen = await telegram.sim.phone(telegram.name, "alice")
+        [message] = screen["chats"][0]["messages"]
+        [file] = message["files"]
+        assert message["file"] == file
+        assert (message["kind"], message["text"]) == ("document", "here")
+        assert (file["name"], file["mime"], file["size"]) == ("a b.pdf", "application/pdf", 200_000)
+        kept = await telegram.http.get(f"{telegram.sim.origin}{file['url']}")
+        assert kept.content == b"%PDF-1.7" + bytes(199_992)
+        assert kept.headers["content-type"] == "application/pdf"
+        assert kept.headers["content-disposition"] == "attachment"
+        assert (await telegram.http.get(f"{telegram.sim.origin}/_sim/files/none")).status_code == 404
 
     async def test_can_be_awaited(self, telegram: Bot, sim: SimulatorClient) -> None:
         chat = await telegram.chat_with("alice")
