@@ -30,10 +30,17 @@ _PUBLISH: Final = text("SELECT flow.publish_message(app_account(), :message_id, 
 _VIEW: Final = text(f"SELECT {MESSAGE_COLUMNS} FROM chat_messages m WHERE m.id = :message_id").columns(  # noqa: S608
     **MESSAGE_TYPES
 )
+# A receipt takes no note away, and one that is earlier than the send's answer makes the note that the answer would have made.
 _SETTLE_PART: Final = text(
     """
     UPDATE message_deliveries SET status = :status, platform_message_id = COALESCE(:platform_id, platform_message_id),
-        error_code = :error_code, error_message = :error_message, settled_at = now(), claim_id = NULL
+        error_code = COALESCE(CAST(:error_code AS text), CASE WHEN CAST(payload ->> 'instead' AS boolean) THEN 'window_template'
+            WHEN error_code = 'placeholder_left' THEN error_code END),
+        error_message = COALESCE(CAST(:error_message AS text), CASE
+            WHEN CAST(payload ->> 'instead' AS boolean)
+                THEN 'Sent as the template ' || (payload ->> 'name') || ', because the reply window was closed'
+            WHEN error_code = 'placeholder_left' THEN error_message END),
+        settled_at = now(), claim_id = NULL
     WHERE id = :id AND (CAST(:claim_id AS uuid) IS NULL OR claim_id = :claim_id)
     RETURNING id
     """

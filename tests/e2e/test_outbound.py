@@ -176,8 +176,10 @@ class TestWindow:
         await talk.replies(2)
         await talk.until(DELIVERED, True)
         assert (await shown(talk))[-1]["text"] == "[reopen] Are you still there?"
-        [part] = await talk.rows("SELECT error_code FROM message_deliveries WHERE payload IS NOT NULL")
+        await talk.until("SELECT status FROM message_deliveries WHERE payload IS NOT NULL", "delivered")
+        [part] = await talk.rows("SELECT error_code, error_message FROM message_deliveries WHERE payload IS NOT NULL")
         assert part.error_code == "window_template"
+        assert "template reopen" in part.error_message
 
     async def test_the_platforms_own_word_counts_too(self, system: System) -> None:
         template = {"name": "reopen"}
