@@ -1,4 +1,4 @@
-"""How a session's turn waits for files: a message that is nothing but files is answered by what they hold (adr/0010)."""
+"""How a session's turn waits for files: a message that is nothing but files is answered by what they hold (adr/0013)."""
 
 from __future__ import annotations
 
