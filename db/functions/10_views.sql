@@ -77,5 +77,5 @@ CREATE OR REPLACE FUNCTION flow.event_at(at timestamptz, kind text, rest jsonb) 
 $$;
 
 CREATE OR REPLACE FUNCTION flow.event(kind text, rest jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
-  SELECT jsonb_build_object('timestamp', flow.moment(now()), 'type', kind) || rest
+  SELECT flow.event_at(now(), kind, rest)
 $$;
