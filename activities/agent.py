@@ -31,7 +31,7 @@ from db.turns import OpenTurn, StepRow, Wanted
 from domain.agent import ChatMessage, ModelRequest, Role, TextDelta, ToolCall, TurnLimits, Usage
 from domain.budget import DEFAULT_OUTPUT_TOKENS
 from domain.errors import ModelError, UnavailableError
-from domain.events import AiResponseStreaming
+from domain.events.chat import AiResponseStreaming
 from domain.work import (
     DeliverInput,
     DeliverResult,

@@ -1,18 +1,20 @@
-"""What the hub is handed: how to know a caller, what to look up, what a command does. Wired by app.py."""
+"""What the hub is handed: how to know a caller, what to look up, what an order does. Wired by app.py."""
 
 from __future__ import annotations
 
+from typing import TypeVar, cast
 from uuid import UUID
 
-from api.deps import Principal, authenticate
-from api.messages import send_as_operator
+from api.deps import authenticate
+from api.finders import FINDERS
+from api.orders import HANDLERS
 from api.services import Services
-from db import channel_status, session_views
-from domain.errors import AuthenticationError, InvalidInputError, NotFoundError
-from domain.permissions import Permission
-from domain.views import ChannelSummaryView, SessionView
-from realtime.channel import ConversationRef
+from domain.errors import AuthenticationError
+from realtime.commands import Order
 from realtime.identity import Identity
+
+V = TypeVar("V")
+R = TypeVar("R")
 
 
 class SocketDesk:
@@ -36,37 +38,11 @@ class SocketDesk:
             token_id=principal.claims.token_id,
         )
 
-    async def conversation(self, account_id: UUID, conversation_id: str) -> ConversationRef | None:
-        """Find an AI conversation of the account by either id."""
+    async def find(self, kind: type[V], account_id: UUID, key: str) -> V | None:
+        """Find a thing of the account. Raises UnavailableError."""
         async with self._services.db.account(account_id) as conn:
-            found = await session_views.find_conversation(conn, conversation_id)
-        return None if found is None else ConversationRef(found[0], found[1])
+            return cast("V | None", await FINDERS[kind](conn, key))
 
-    async def session(self, account_id: UUID, session_id: UUID) -> SessionView | None:
-        """Find a session of the account."""
-        async with self._services.db.account(account_id) as conn:
-            return await session_views.find(conn, session_id)
-
-    async def chat_channel(self, account_id: UUID, channel_id: UUID) -> ChannelSummaryView | None:
-        """Find a channel of the account."""
-        async with self._services.db.account(account_id) as conn:
-            return await channel_status.find(conn, channel_id)
-
-    async def send_message(
-        self, identity: Identity, conversation_id: UUID, content: str, client_id: str | None = None
-    ) -> None:
-        """Answer in the chat session that a conversation belongs to, as an operator. Raises domain errors."""
-        async with self._services.db.account(identity.account_id) as conn:
-            session_id = await session_views.session_of_conversation(conn, conversation_id)
-        if session_id is None:
-            raise NotFoundError("This conversation belongs to no chat session")
-        if not identity.may(Permission.SESSIONS_REPLY):
-            raise InvalidInputError("You may not answer in this session")
-        caller = Principal(
-            identity.account_id,
-            identity.user_id,
-            identity.name,
-            identity.email,
-            frozenset(Permission(name) for name in identity.permissions),
-        )
-        await send_as_operator(self._services, caller, session_id, content, client_id)
+    async def run(self, identity: Identity, order: Order[R]) -> R:
+        """Carry out an order. Raises domain errors."""
+        return cast("R", await HANDLERS[type(order)](self._services, identity, order))

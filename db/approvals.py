@@ -20,7 +20,7 @@ from db.rows import mapping
 from domain.agent import ApprovalStatus
 from domain.approval import ToolApprovalView
 from domain.errors import ConflictError, NotFoundError
-from domain.events import ToolApprovalRequired, ToolApprovalResolved
+from domain.events.chat import ToolApprovalRequired, ToolApprovalResolved
 
 APPROVAL_RESOLVED: Final = "approval_resolved"
 DEFAULT_WAIT_S: Final = 900.0

@@ -19,7 +19,7 @@ from db.calls import dumps
 from db.channels import ChannelRow
 from db.loops import FROM_BOT
 from db.outbox import Aggregate
-from domain.events import MessageCreated
+from domain.events.chat import MessageCreated
 from domain.filenames import clean_filename
 from domain.files import AttachmentState, attachment_type, is_label
 from domain.message import Attachment, InboundEvent

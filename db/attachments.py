@@ -19,7 +19,7 @@ from db import outbox, parts
 from db.outbox import Aggregate
 from db.rows import CONVERSATION_MESSAGE_COLUMNS, conversation_message_view, mapping
 from domain.errors import NotFoundError
-from domain.events import MessageUpdated
+from domain.events.chat import MessageUpdated
 from domain.file_views import AttachmentDetailsView, AttachmentView
 from domain.files import AttachmentState, FileNote, is_label
 from domain.sanitize import sanitize, storable

@@ -14,7 +14,7 @@ from db.outbox import Aggregate
 from db.rows import mapping
 from domain.channel import ChannelStatus
 from domain.errors import NotFoundError
-from domain.events import ChannelStatusChange
+from domain.events.chat import ChannelStatusChange
 from domain.views import ChannelSummaryView
 
 CHANNEL_SUMMARY_COLUMNS: Final = """

@@ -15,7 +15,7 @@ from db import attachments, outbox
 from db.arrivals import arrival_signal, conversation_event
 from db.outbox import Aggregate
 from db.rows import MESSAGE_COLUMNS, MESSAGE_TYPES, SESSION_COLUMNS, mapping, message_view, session_view
-from domain.events import ChatMessageStatus, SessionUpdated
+from domain.events.chat import ChatMessageStatus, SessionUpdated
 from domain.views import SenderInfoView
 
 _LOAD_DEFERRED: Final = text(

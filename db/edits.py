@@ -12,7 +12,7 @@ from db import outbox, parts
 from db.channels import ChannelRow
 from db.outbox import Aggregate
 from db.rows import CONVERSATION_MESSAGE_COLUMNS, conversation_message_view, mapping
-from domain.events import MessageUpdated
+from domain.events.chat import MessageUpdated
 from domain.message import InboundEvent
 from domain.sanitize import sanitize, storable
 

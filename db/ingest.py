@@ -29,7 +29,7 @@ from db.receipts import apply_receipt
 from db.rows import preview
 from db.session import Database
 from domain.channel import ChannelStatus
-from domain.events import WebhookQuarantined
+from domain.events.chat import WebhookQuarantined
 from domain.message import TURN_KINDS, EventKind, InboundEvent
 from domain.sanitize import storable
 

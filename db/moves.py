@@ -16,7 +16,7 @@ from db import outbox
 from db.channels import ChannelRow
 from db.outbox import Aggregate
 from db.rows import SESSION_COLUMNS, mapping, session_view
-from domain.events import SessionUpdated
+from domain.events.chat import SessionUpdated
 from domain.sanitize import storable
 
 # Who writes under the new name before the platform has told us of it has begun a session there: both stay as they are.

@@ -19,7 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.session import Database
-from domain.events import Event
+from domain.events.base import Event
 
 SWEEP_AFTER: Final = timedelta(seconds=2)
 

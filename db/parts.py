@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import outbox
 from db.outbox import Aggregate
 from db.rows import MESSAGE_COLUMNS, MESSAGE_TYPES, mapping, message_view
-from domain.events import ChatMessageStatus
+from domain.events.chat import ChatMessageStatus
 from domain.message import PartStatus
 from domain.views import MessageView
 

@@ -13,7 +13,7 @@ from db import approvals, outbox, parts
 from db.outbox import Aggregate
 from db.rows import SESSION_COLUMNS, mapping, session_view
 from domain.errors import ConflictError, NotFoundError
-from domain.events import SessionUpdated
+from domain.events.chat import SessionUpdated
 from domain.session import Owner, SessionStatus
 from domain.views import SessionView
 

@@ -13,7 +13,7 @@ from db import outbox
 from db.outbox import Aggregate
 from db.rows import SESSION_COLUMNS, mapping, session_view
 from domain.channel import BusyMode
-from domain.events import SessionUpdated
+from domain.events.chat import SessionUpdated
 from domain.session import CLOSE_AFTER_S, IDLE_AFTER_S
 from domain.work import Arrival, Recorded, SessionPlan
 

@@ -27,6 +27,22 @@ class Permission(StrEnum):
     OPERATIONS_READ = "operations.read"
     OPERATIONS_MANAGE = "operations.manage"
     EVENTS_PUBLISH = "events.publish"
+    WORKFLOWS_READ = "ai.workflows.read"
+    WORKFLOWS_MANAGE = "ai.workflows.manage"
+    WORKFLOWS_EXECUTE = "ai.workflows.execute"
+    MISSIONS_READ = "ai.missions.read"
+    MISSIONS_MANAGE = "ai.missions.manage"
+    TEAMS_READ = "ai.teams.read"
+    TEAMS_EXECUTE = "ai.teams.execute"
+    CODE_FACTORY_READ = "ai.code_factory.read"
+    PIPELINES_READ = "git.pipelines.read"
+    PIPELINES_LOGS = "git.pipelines.logs"
+    PIPELINES_MANAGE = "git.pipelines.manage"
+    ANALYTICS_VIEW = "analytics.view"
+    NOTIFICATIONS_READ = "notifications.read"
+    SUBSCRIPTIONS_READ = "billing.subscriptions.read"
+    CUSTOMERS_READ = "customers.read"
+    CUSTOMERS_MANAGE = "customers.manage"
 
 
 class Role(StrEnum):
@@ -39,7 +55,18 @@ class Role(StrEnum):
 
 
 _VIEWER: Final = frozenset(
-    {Permission.CHANNELS_READ, Permission.SESSIONS_READ, Permission.CONVERSATIONS_READ, Permission.AGENTS_READ}
+    {
+        Permission.CHANNELS_READ,
+        Permission.SESSIONS_READ,
+        Permission.CONVERSATIONS_READ,
+        Permission.AGENTS_READ,
+        Permission.WORKFLOWS_READ,
+        Permission.MISSIONS_READ,
+        Permission.TEAMS_READ,
+        Permission.CODE_FACTORY_READ,
+        Permission.PIPELINES_READ,
+        Permission.NOTIFICATIONS_READ,
+    }
 )
 _OPERATOR: Final = _VIEWER | {
     Permission.SESSIONS_REPLY,
@@ -47,6 +74,10 @@ _OPERATOR: Final = _VIEWER | {
     Permission.OPERATIONS_READ,
     Permission.BUDGETS_READ,
     Permission.APPROVALS_RESOLVE,
+    Permission.WORKFLOWS_EXECUTE,
+    Permission.TEAMS_EXECUTE,
+    Permission.PIPELINES_LOGS,
+    Permission.ANALYTICS_VIEW,
 }
 _ALL: Final = frozenset(Permission)
 

@@ -17,12 +17,12 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from domain.permissions import Permission
-from domain.views import ChannelSummaryView, SessionView
 from realtime.commands import Commands
 from realtime.identity import Identity
 
 P = TypeVar("P", bound=BaseModel)
 M = TypeVar("M", bound=BaseModel)
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +34,13 @@ class ConversationRef:
 
 
 class Resources(Protocol):
-    """What channels may look up. None for what does not exist or is another account's. Raises UnavailableError."""
+    """What channels may look up; api/finders.py says how each kind is found."""
 
-    async def conversation(self, account_id: UUID, conversation_id: str) -> ConversationRef | None:
-        """Find an AI conversation by its id or its public id."""
-        ...
+    async def find(self, kind: type[V], account_id: UUID, key: str) -> V | None:
+        """Find a thing of this kind as it is now, by its id (or its public id, where it has one).
 
-    async def session(self, account_id: UUID, session_id: UUID) -> SessionView | None:
-        """Find a chat session as it is now."""
-        ...
-
-    async def chat_channel(self, account_id: UUID, channel_id: UUID) -> ChannelSummaryView | None:
-        """Find a chat channel as it is now."""
+        None for what does not exist, is another account's, or has a key that is none. Raises UnavailableError.
+        """
         ...
 
 

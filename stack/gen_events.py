@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
-from domain.events import CATALOGUE, Event
+from domain.events import CATALOGUE
+from domain.events.base import Event
 
 _HEAD: Final = """# Events
 
-<!-- Made by `make gen` from domain/events.py; do not edit. -->
+<!-- Made by `make gen` from domain/events/; do not edit. -->
 
 Every event that reaches a subscriber of `/cable`. Stored ones leave by the outbox, in order per stream, and can be read
 again by offset; passing ones are sent to whoever listens. Views are those of REST, whole, with a `version` that only grows.

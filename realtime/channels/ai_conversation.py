@@ -10,8 +10,9 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from domain.errors import PowernodeError
-from domain.events import TypingIndicator, conversation_stream
+from domain.events.chat import TypingIndicator, conversation_stream
 from domain.permissions import Permission
+from realtime import commands
 from realtime.channel import Action, Caller, Channel, ConversationRef, Resources, register
 from realtime.errors import RejectedError
 from realtime.identity import Identity
@@ -54,7 +55,7 @@ def _now() -> str:
 
 
 async def _find(identity: Identity, params: Params, resources: Resources) -> ConversationRef:
-    found = await resources.conversation(identity.account_id, params.conversation_id)
+    found = await resources.find(ConversationRef, identity.account_id, params.conversation_id)
     if found is None:
         raise RejectedError
     return found
@@ -64,7 +65,7 @@ async def _send_message(caller: Caller[Params], data: SendMessage) -> None:
     answer: dict[str, object] = {"type": "ai_response_queued", "status": "queued"}
     try:
         found = await _find(caller.identity, caller.params, caller.resources)
-        await caller.commands.send_message(caller.identity, found.id, data.content, data.client_id)
+        await caller.commands.run(caller.identity, commands.SendMessage(found.id, data.content, data.client_id))
     except RejectedError:
         answer |= {"status": "failed", "error": "This conversation is gone"}
     except PowernodeError as error:

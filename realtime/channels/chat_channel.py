@@ -9,8 +9,9 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from domain.events import ChannelStatusChange, channel_stream
+from domain.events.chat import ChannelStatusChange, channel_stream
 from domain.permissions import Permission
+from domain.views import ChannelSummaryView
 from realtime.channel import Caller, Channel, Resources, register
 from realtime.errors import RejectedError
 from realtime.identity import Identity
@@ -34,7 +35,7 @@ class ChatChannelChannel(Channel[Params]):
 
     async def authorize(self, identity: Identity, params: Params, resources: Resources) -> Sequence[str]:
         """Any channel of the caller's account."""
-        found = await resources.chat_channel(identity.account_id, params.channel_id)
+        found = await resources.find(ChannelSummaryView, identity.account_id, str(params.channel_id))
         if found is None:
             raise RejectedError
         return [channel_stream(found.id)]
@@ -44,7 +45,9 @@ class ChatChannelChannel(Channel[Params]):
         now = datetime.now(UTC)
         greeting = {"type": "subscription.confirmed", "channel_id": str(caller.params.channel_id)}
         caller.transmit(orjson.dumps(greeting | {"timestamp": now.isoformat()}))
-        view = await caller.resources.chat_channel(caller.identity.account_id, caller.params.channel_id)
+        view = await caller.resources.find(
+            ChannelSummaryView, caller.identity.account_id, str(caller.params.channel_id)
+        )
         if view is not None:
             event = ChannelStatusChange(channel_id=view.id, status=view.status, channel=view, timestamp=now)
             caller.transmit(orjson.dumps(event.model_dump(mode="json") | {"is_initial_status": True}))

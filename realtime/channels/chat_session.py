@@ -9,8 +9,9 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from domain.events import SessionUpdated, session_stream
+from domain.events.chat import SessionUpdated, session_stream
 from domain.permissions import Permission
+from domain.views import SessionView
 from realtime.channel import Caller, Channel, Resources, register
 from realtime.errors import RejectedError
 from realtime.identity import Identity
@@ -35,7 +36,7 @@ class ChatSessionChannel(Channel[Params]):
 
     async def authorize(self, identity: Identity, params: Params, resources: Resources) -> Sequence[str]:
         """Any session of the caller's account."""
-        found = await resources.session(identity.account_id, params.session_id)
+        found = await resources.find(SessionView, identity.account_id, str(params.session_id))
         if found is None:
             raise RejectedError
         return [session_stream(found.id)]
@@ -45,7 +46,7 @@ class ChatSessionChannel(Channel[Params]):
         now = datetime.now(UTC)
         greeting = {"type": "subscription.confirmed", "session_id": str(caller.params.session_id)}
         caller.transmit(orjson.dumps(greeting | {"timestamp": now.isoformat()}))
-        view = await caller.resources.session(caller.identity.account_id, caller.params.session_id)
+        view = await caller.resources.find(SessionView, caller.identity.account_id, str(caller.params.session_id))
         if view is not None:
             event = SessionUpdated(session=view, timestamp=now)
             caller.transmit(orjson.dumps(event.model_dump(mode="json") | {"is_initial_status": True}))

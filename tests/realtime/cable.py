@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncGenerator, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
 import uvicorn
@@ -25,6 +25,7 @@ from domain.views import ChannelSummaryView, SessionView
 from realtime.admission import CommandRates, Rate
 from realtime.broker import BrokerTiming
 from realtime.channel import ConversationRef
+from realtime.commands import Order
 from realtime.connection import ConnectionLimits
 from realtime.door import Door
 from realtime.events import EventsApp
@@ -38,6 +39,8 @@ from realtime.wire import CableProtocol
 from tests.realtime.support import WAIT_S, until
 
 Json = dict[str, object]
+V = TypeVar("V")
+R = TypeVar("R")
 BASE = "actioncable-v1-json"
 FAST_BROKER = BrokerTiming(
     subscribe_timeout_s=2, linger_s=0, retry_s=0.02,
@@ -80,13 +83,7 @@ def channel_view(channel_id: UUID) -> ChannelSummaryView:
 class Shelf:
     """Resources of several accounts, in memory; `hold` makes look-ups wait, `away` makes them fail."""
 
-    conversations: dict[tuple[UUID, str], ConversationRef] = field(
-        default_factory=dict[tuple[UUID, str], ConversationRef]
-    )
-    sessions: dict[tuple[UUID, UUID], SessionView] = field(default_factory=dict[tuple[UUID, UUID], SessionView])
-    channels: dict[tuple[UUID, UUID], ChannelSummaryView] = field(
-        default_factory=dict[tuple[UUID, UUID], ChannelSummaryView]
-    )
+    things: dict[tuple[UUID, type, str], object] = field(default_factory=dict[tuple[UUID, type, str], object])
     free: asyncio.Event = field(default_factory=asyncio.Event)
     asked: int = 0
     away: bool = False
@@ -96,30 +93,27 @@ class Shelf:
 
     def add_session(self, account_id: UUID) -> UUID:
         view = session_view(uuid4(), uuid4())
-        self.sessions[account_id, view.id] = view
+        self.put(account_id, str(view.id), view)
         return view.id
 
     def add_channel(self, account_id: UUID) -> UUID:
         view = channel_view(uuid4())
-        self.channels[account_id, view.id] = view
+        self.put(account_id, str(view.id), view)
         return view.id
 
     def add_conversation(self, account_id: UUID) -> ConversationRef:
         ref = ConversationRef(uuid4(), f"conv_{uuid4().hex[:8]}")
-        self.conversations[account_id, str(ref.id)] = self.conversations[account_id, ref.public_id] = ref
+        for key in (str(ref.id), ref.public_id):
+            self.put(account_id, key, ref)
         return ref
 
-    async def conversation(self, account_id: UUID, conversation_id: str) -> ConversationRef | None:
-        await self._look()
-        return self.conversations.get((account_id, conversation_id))
+    def put(self, account_id: UUID, key: str, thing: object) -> None:
+        """Let an account have a thing, to be found by this key."""
+        self.things[account_id, type(thing), key] = thing
 
-    async def session(self, account_id: UUID, session_id: UUID) -> SessionView | None:
+    async def find(self, kind: type[V], account_id: UUID, key: str) -> V | None:
         await self._look()
-        return self.sessions.get((account_id, session_id))
-
-    async def chat_channel(self, account_id: UUID, channel_id: UUID) -> ChannelSummaryView | None:
-        await self._look()
-        return self.channels.get((account_id, channel_id))
+        return cast("V | None", self.things.get((account_id, kind, key)))
 
     async def _look(self) -> None:
         self.asked += 1
@@ -130,17 +124,17 @@ class Shelf:
 
 @dataclass
 class Orders:
-    """Commands that came through; `refusal` is raised instead when set."""
+    """Orders that came through; `refusal` is raised instead when set, `answers` are given by type."""
 
-    sent: list[tuple[UUID, str, str | None]] = field(default_factory=list[tuple[UUID, str, str | None]])
+    given: list[Order[Any]] = field(default_factory=list[Order[Any]])
+    answers: dict[type, object] = field(default_factory=dict[type, object])
     refusal: PowernodeError | None = None
 
-    async def send_message(
-        self, identity: Identity, conversation_id: UUID, content: str, client_id: str | None = None
-    ) -> None:
+    async def run(self, identity: Identity, order: Order[R]) -> R:
         if self.refusal is not None:
             raise self.refusal
-        self.sent.append((conversation_id, content, client_id))
+        self.given.append(order)
+        return cast("R", self.answers.get(type(order)))
 
 
 class Client:

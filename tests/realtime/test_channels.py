@@ -9,6 +9,7 @@ import pytest
 
 from domain.errors import InvalidInputError
 from domain.views import ChannelSummaryView, SessionView
+from realtime.commands import SendMessage
 from tests.realtime.cable import Cable, Client, identifier, person
 
 Message = dict[str, object]
@@ -31,7 +32,9 @@ class TestChatSessionChannel:
         assert greeting["timestamp"]
         assert state["type"] == "session_updated"
         assert state["is_initial_status"] is True
-        assert SessionView.model_validate(state["session"]) == cable.shelf.sessions[cable.account_id, session_id]
+        assert SessionView.model_validate(state["session"]) == await cable.shelf.find(
+            SessionView, cable.account_id, str(session_id)
+        )
 
 
 class TestChatChannelChannel:
@@ -45,7 +48,9 @@ class TestChatChannelChannel:
         assert state["type"] == "status_change"
         assert state["is_initial_status"] is True
         assert state["status"] == "connected"
-        assert ChannelSummaryView.model_validate(state["channel"]) == cable.shelf.channels[cable.account_id, channel_id]
+        assert ChannelSummaryView.model_validate(state["channel"]) == await cable.shelf.find(
+            ChannelSummaryView, cable.account_id, str(channel_id)
+        )
 
 
 class TestAiConversationChannel:
@@ -69,7 +74,7 @@ class TestAiConversationChannel:
         assert (answer["type"], answer["status"]) == ("ai_response_queued", "queued")
         assert "error" not in answer
         assert answer["timestamp"]
-        assert cable.orders.sent == [(ref.id, "hello", "c1")]
+        assert cable.orders.given == [SendMessage(ref.id, "hello", "c1")]
 
     async def test_a_refusal_is_said_with_its_reason(self, cable: Cable) -> None:
         ref = cable.shelf.add_conversation(cable.account_id)
@@ -92,7 +97,7 @@ class TestAiConversationChannel:
             await client.perform(name, "send_message", **data)
             answer = cast("Message", await client.message())
         assert (answer["type"], answer["message"]) == ("error", "Not valid: content")
-        assert cable.orders.sent == []
+        assert cable.orders.given == []
 
     async def test_an_unknown_action_is_an_error(self, cable: Cable) -> None:
         ref = cable.shelf.add_conversation(cable.account_id)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import cast
 from uuid import uuid4
 
 from redis.asyncio import Redis
 
 from domain.permissions import Role
+from realtime.commands import SendMessage
 from realtime.counters import Count
 from realtime.limits import HubSettings
 from realtime.publish import Publisher
-from tests.realtime.cable import QUIET, Cable, identifier, person, running_cable
+from tests.realtime.cable import QUIET, Cable, identifier, person, running_cable, session_view
 from tests.realtime.support import until
 
 
@@ -91,8 +93,7 @@ class TestSubscribe:
         name = session_identifier(session_id)
         async with cable.client() as client:
             assert await client.subscribe(name) == rejected(name)
-            view = cable.shelf.sessions[cable.account_id, cable.shelf.add_session(cable.account_id)]
-            cable.shelf.sessions[cable.account_id, session_id] = view.model_copy(update={"id": session_id})
+            cable.shelf.put(cable.account_id, str(session_id), session_view(session_id, uuid4()))
             assert await client.subscribe(name) == confirmed(name)
 
     async def test_subscribe_unsubscribe_subscribe_in_one_go_ends_subscribed(self, cable: Cable) -> None:
@@ -232,7 +233,9 @@ class TestOrder:
                 await client.perform(name, "send_message", content=str(number))
             frames = await client.settled()
         assert len(frames) == 202
-        assert [content for _, content, _ in cable.orders.sent] == [str(number) for number in range(200)]
+        assert [cast("SendMessage", order).content for order in cable.orders.given] == [
+            str(number) for number in range(200)
+        ]
 
 
 class TestBadFrames:
@@ -303,7 +306,7 @@ class TestPermission:
         assert isinstance(message, dict)
         assert message["type"] == "error"
         assert "chat.sessions.reply" in message["message"]
-        assert cable.orders.sent == []
+        assert cable.orders.given == []
 
 
 class TestPublisherPort:

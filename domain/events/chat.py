@@ -1,18 +1,12 @@
-"""The event catalogue: one class per event = its wire name, its streams and its payload. Nothing else is published.
-
-State-changing events go through the outbox and carry views of a committed state; deltas and typing are passing and go
-straight to Redis. `docs/events.md` is generated from here.
-"""
+"""Events of chat: conversations, sessions, channels, approvals of tools."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
-
 from domain.approval import ToolApprovalView
+from domain.events.base import Event
 from domain.views import (
     ChannelSummaryView,
     ConversationMessageView,
@@ -34,18 +28,6 @@ def session_stream(session_id: UUID | str) -> str:
 def channel_stream(channel_id: UUID | str) -> str:
     """Return the stream of a chat channel."""
     return f"chat_channel_{channel_id}"
-
-
-class Event(BaseModel):
-    """Base of all events. `streams` says where it goes; `timestamp` is when the state it shows was reached."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    transient: ClassVar[bool] = False
-    timestamp: datetime
-
-    def streams(self) -> list[str]:
-        """Return the streams that carry this event."""
-        raise NotImplementedError
 
 
 class _ConversationEvent(Event):
@@ -183,7 +165,7 @@ class WebhookQuarantined(Event):
         return [channel_stream(self.channel_id)]
 
 
-CATALOGUE: tuple[type[Event], ...] = (
+EVENTS: Final[tuple[type[Event], ...]] = (
     MessageCreated,
     MessageUpdated,
     AiResponseStreaming,

@@ -1,0 +1,14 @@
+"""The event catalogue: one class per event = its wire name, its streams and its payload. Nothing else is published.
+
+State-changing events go through the outbox and carry views of a committed state; deltas and typing are passing and go
+straight to Redis. `docs/events.md` is generated from here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from domain.events import chat
+from domain.events.base import Event
+
+CATALOGUE: Final[tuple[type[Event], ...]] = (*chat.EVENTS,)
