@@ -102,7 +102,8 @@ chat_sessions = Table(
     owned("channel_id", "chat_channels"),
     owned("ai_conversation_id", "ai_conversations"),
     owned("assigned_agent_id", "ai_agents"),
-    Index("ix_chat_sessions_recent", "account_id", text("last_activity_at DESC")),
+    # Not by what changes with every message: such an update would write to every index of the table.
+    Index("ix_chat_sessions_account", "account_id"),
 )
 
 webhook_deliveries = Table(
@@ -193,7 +194,6 @@ chat_messages = Table(
     one_of("delivery_status", DeliveryStatus),
     tenant_key(),
     UniqueConstraint("session_id", "arrival_no"),
-    UniqueConstraint("session_id", "client_id"),
     owned("channel_id", "chat_channels"),
     owned("session_id", "chat_sessions"),
     owned("ai_message_id", "ai_messages"),
@@ -201,7 +201,13 @@ chat_messages = Table(
     owned("turn_id", "turns"),
     Index("uq_chat_messages_turn_reply", "turn_id", unique=True, postgresql_where=text("direction = 'outbound'")),
     Index("ix_chat_messages_history", "session_id", "created_at"),
-    Index("ix_chat_messages_twin", "ai_message_id"),
+    Index(
+        "uq_chat_messages_client",
+        "session_id",
+        "client_id",
+        unique=True,
+        postgresql_where=text("client_id IS NOT NULL"),
+    ),
     Index("ix_chat_messages_trace", "trace_id"),
     Index("ix_chat_messages_platform_id", "channel_id", "platform_message_id"),
     Index(

@@ -23,7 +23,6 @@ outbox = Table(
     moment("created_at", required=True),
     one_of("kind", ("signal", "event", "arrival")),
     Index("ix_outbox_order", "aggregate", "aggregate_version", "id"),
-    Index("ix_outbox_age", "created_at"),
 )
 
 worker_heartbeats = Table(
