@@ -37,10 +37,10 @@ from api import (
 from api.body_limit import BodyLimit
 from api.hub import open_hub
 from api.services import Services, build
+from api.webhook_door import WebhookDoor
 from config import Settings
 
 ROUTERS = (
-    webhooks.router,  # looked at first: a platform waits
     health.router,
     metrics.router,
     auth.router,
@@ -57,6 +57,7 @@ ROUTERS = (
     traces.router,
     operations.router,
     realtime.router,
+    webhooks.router,
 )
 
 
@@ -89,6 +90,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.services = build(settings)
     errors.install(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(WebhookDoor, services=app.state.services)
     for router in ROUTERS:
         app.include_router(router)
     openapi.install(app)

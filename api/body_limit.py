@@ -1,6 +1,6 @@
 """A cap on request bodies, before anything reads them: nobody, logged in or not, fills our memory.
 
-Webhooks have their own cap, by platform (webhooks.py); so have uploads, whose form may be a little larger than its file.
+Webhooks do not come this way and have their own cap, by platform; so have uploads, whose form may be a little larger than its file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from api.errors import refusal
 from api.uploads import UPLOAD_MAX_BYTES
 
 LIMIT_BYTES: Final = 1 << 20
-_OWN_LIMIT: Final = "/api/v1/chat/webhooks/"
 UPLOAD_LIMIT_BYTES: Final = UPLOAD_MAX_BYTES + (64 << 10)
 _UPLOAD: Final = re.compile(r"/api/v1/chat/sessions/[^/]+/attachments")
 
@@ -36,7 +35,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["path"].startswith(_OWN_LIMIT):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         limit = _limit(scope["path"])

@@ -32,6 +32,10 @@ def refusal(status: int, code: str, error: str, details: dict[str, Any] | None =
 
 async def _expected(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, PowernodeError)
+    return _refused(error)
+
+
+def _refused(error: PowernodeError) -> JSONResponse:
     response = refusal(error.http_status, error.code, error.message, error.details or None)
     if isinstance(error, UnavailableError):
         response.headers["Retry-After"] = "2"
@@ -61,18 +65,31 @@ async def _http(_request: Request, error: Exception) -> JSONResponse:
 
 async def _database(request: Request, error: Exception) -> JSONResponse:
     """What Postgres refused although it was asked in good form: a value that cannot be stored, a row that went away."""
-    assert isinstance(error, DBAPIError)
+    return answer(error, request.scope.get("route_path", ""))
+
+
+def _of_database(error: DBAPIError) -> JSONResponse | None:
     state = str(getattr(error.orig, "sqlstate", None) or "")
     if state.startswith(_UNSTORABLE):
         return refusal(422, "VALIDATION_ERROR", "A value holds something that cannot be stored or compared")
     if state.startswith(_CONSTRAINT):
         return refusal(409, "CONFLICT", "Something that this needs, or that needs this, was changed meanwhile")
-    return await _unexpected(request, error)
+    return None
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    return answer(error, request.scope.get("route_path", ""))
+
+
+def answer(error: Exception, path: str) -> JSONResponse:
+    """Shape what a request failed with; what was not expected is logged under a reference."""
+    if isinstance(error, PowernodeError):
+        return _refused(error)
+    shaped = _of_database(error) if isinstance(error, DBAPIError) else None
+    if shaped is not None:
+        return shaped
     reference = secrets.token_hex(8)
-    log.error("request.failed", path=request.scope.get("route_path", ""), reference=reference, exc_info=error)
+    log.error("request.failed", path=path, reference=reference, exc_info=error)
     return refusal(500, "INTERNAL_ERROR", "Something went wrong on our side", {"reference": reference})
 
 

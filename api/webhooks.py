@@ -1,4 +1,5 @@
 """What platforms send us: find the channel, verify the raw bytes, parse, store in one transaction, then answer 2xx.
+What came over HTTP is handed over by webhook_door.py.
 
 Nothing slow stands before the answer, and nothing is answered 2xx that is not in Postgres (NO-LOSS-IN). A platform
 repeats what was not answered 2xx for hours or days: so what is verified but not understood is stored, set aside and
@@ -9,14 +10,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
+from fastapi import APIRouter
 
 from activities.channels import ChannelDesk
 from activities.intake import Intake
@@ -30,7 +28,6 @@ from domain.errors import (
     NotFoundError,
     PayloadError,
     PayloadTooLargeError,
-    RateLimitedError,
     SignatureError,
     UnavailableError,
 )
@@ -38,25 +35,8 @@ from domain.errors import (
 log = structlog.get_logger()
 
 
-class _Direct(APIRoute):
-    """Called with its request alone: there is nothing to be read from it, or to be validated, before the adapter does."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what Starlette calls; see FastAPI's "Custom Request and APIRoute class"."""
-
-        async def handle(request: Request) -> Response:
-            return await receive(request.path_params["token"], request)
-
-        return handle
-
-
-router = APIRouter(prefix="/api/v1/chat/webhooks", tags=["webhooks"], route_class=_Direct)
-
-FAILURES_PER_MINUTE: Final = 100
-"""Refused webhooks from one address before it is told 429 instead of the reason."""
-
-LARGEST_BODY: Final = 4 << 20
-"""No platform's cap is higher; what is larger is refused before it is read to its end."""
+PREFIX: Final = "/api/v1/chat/webhooks/"
+router = APIRouter(prefix=PREFIX.rstrip("/"), tags=["webhooks"])
 
 
 @dataclass
@@ -68,7 +48,7 @@ class WebhookDesk:
     failures: Failures
     known: KnownChannels
 
-    async def receive(self, token: str, request: WebhookRequest) -> tuple[Response, str]:
+    async def receive(self, token: str, request: WebhookRequest) -> tuple[WebhookReply, str]:
         """Store a webhook and return its answer with the trace id. Raises the refusals of domain/errors."""
         trace_id = secrets.token_hex(8)
         channel = self.known.remembered(token)
@@ -87,7 +67,7 @@ class WebhookDesk:
 
     async def _receive(
         self, channel: ChannelRow, request: WebhookRequest, trace_id: str, *, remembered: bool
-    ) -> Response:
+    ) -> WebhookReply:
         adapter, context = self.channels.open(channel)
         if len(request.body) > adapter.capabilities.webhook_max_bytes:
             raise PayloadTooLargeError("The body is larger than this platform ever sends")
@@ -98,7 +78,7 @@ class WebhookDesk:
             # Only the plain message's way checks that the channel is still what we remember.
             raise ChannelChangedError
         if reply is not None and not events:
-            return _literal(reply)
+            return reply
         return _stored(await self._store(channel, adapter, request, trace_id, parsed), reply)
 
     async def _store(
@@ -115,12 +95,8 @@ class WebhookDesk:
         return await self.intake.take(channel, adapter, raw, parsed.events)
 
 
-def _literal(reply: WebhookReply) -> Response:
-    return Response(reply.body, reply.status, media_type=reply.content_type)
-
-
-def _stored(fresh: int, reply: WebhookReply | None) -> Response:
-    return _literal(reply) if reply is not None else JSONResponse({"success": True, "processed": fresh})
+def _stored(fresh: int, reply: WebhookReply | None) -> WebhookReply:
+    return WebhookReply(b'{"success":true,"processed":%d}' % fresh, "application/json") if reply is None else reply
 
 
 def _parse(adapter: PlatformAdapter, request: WebhookRequest, context: ChannelContext) -> ParsedWebhook | str:
@@ -135,51 +111,10 @@ def _parse(adapter: PlatformAdapter, request: WebhookRequest, context: ChannelCo
         return f"the parser failed: {type(error).__name__}"
 
 
-async def read_body(request: Request, limit: int = LARGEST_BODY) -> bytes:
-    """Read a body, giving up as soon as it is over `limit` bytes. Raises PayloadTooLargeError."""
-    announced = request.headers.get("content-length", "0")
-    if announced.isdigit() and int(announced) > limit:
-        raise PayloadTooLargeError(f"The body is larger than {limit} bytes")
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise PayloadTooLargeError(f"The body is larger than {limit} bytes")
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def all_headers(request: Request) -> Mapping[str, list[str]]:
-    """Return lower-case header names with all their values: a signature that was sent twice is refused."""
-    headers: dict[str, list[str]] = {}
-    for name, value in request.headers.raw:
-        headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
-    return headers
-
-
 @router.get("/{token}", summary="Answer a platform's handshake")
 @router.post("/{token}", summary="Receive a platform's webhook")
-async def receive(token: str, request: Request) -> Response:
+async def described(token: str) -> None:
     """Answers 2xx when everything is stored (also for repeats and for bodies set aside), 401 for a wrong signature,
     404 for an unknown token, 413 for too large a body, 503 when it could not be stored: send it again.
     """
-    services = request.app.state.services
-    desk: WebhookDesk = services.webhooks
-    ip: str = services.client_ip(request)
-    webhook = WebhookRequest(
-        method=request.method,
-        headers=all_headers(request),
-        query=dict(request.query_params),
-        body=await read_body(request),
-    )
-    try:
-        response, trace_id = await desk.receive(token, webhook)
-    except (NotFoundError, SignatureError) as error:
-        # Only what failed is ever limited: platforms send from few addresses (ruling 15).
-        if await desk.failures.count(ip) >= FAILURES_PER_MINUTE:
-            raise RateLimitedError("Too many refused webhooks from this address", retry_after_s=60) from error
-        await desk.failures.add(ip)
-        raise
-    response.headers["X-Trace-Id"] = trace_id
-    return response
+    raise RuntimeError(f"a webhook came past its door: {len(token)} characters of token")

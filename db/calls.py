@@ -73,15 +73,28 @@ class Calls:
         self._size = size
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
+        self._returning: set[asyncio.Task[None]] = set()
 
     async def call(self, statement: str, *arguments: object) -> Record | None:
         """Run one statement and return its first row, None when it has none."""
         try:
-            async with self.connection() as conn:
-                return await conn.fetchrow(statement, *arguments)
+            return await self._fetch(statement, *arguments)
         except _LOST:
-            async with self.connection() as conn:
-                return await conn.fetchrow(statement, *arguments)
+            return await self._fetch(statement, *arguments)
+
+    async def _fetch(self, statement: str, *arguments: object) -> Record | None:
+        pool = self._pool or await self._open()
+        conn = await pool.acquire(timeout=5)
+        try:
+            return await conn.fetchrow(statement, *arguments)
+        except asyncpg.InternalClientError:
+            conn.terminate()
+            raise
+        finally:
+            # Beside the caller's way, for the pool takes a turn of the event loop for it.
+            returning = asyncio.create_task(pool.release(conn))
+            self._returning.add(returning)
+            returning.add_done_callback(self._returning.discard)
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
@@ -113,6 +126,7 @@ class Calls:
 
     async def close(self) -> None:
         """Close all connections, those in use after 2 s."""
+        await asyncio.gather(*self._returning, return_exceptions=True)
         if self._pool is not None:
             try:
                 await asyncio.wait_for(self._pool.close(), 2)

@@ -62,10 +62,9 @@ _RECORD: Final = text(
     FROM delivery
     """
 )
-_INGEST_MESSAGE: Final = "SELECT flow.ingest_message($1, $2, $3, $4, $5, $6, $7)"
+_INGEST_MESSAGE: Final = "SELECT flow.ingest_message($1, $2, $3, $4, $5)"
 _CONDITIONS: Final = frozenset({"only_in_known_session", "lifecycle", "moved_from"})
 """Metadata that says that more is to be looked at, or done, than to store a message."""
-_STORED_BEFORE: Final = "PN001"
 _CHANNEL_CHANGED: Final = "PN002"
 _KNOWN: Final = text("SELECT 1 FROM chat_sessions WHERE channel_id = :channel_id AND session_key = :session_key")
 _IGNORE: Final = text("UPDATE inbound_events SET state = 'ignored', reason = :reason WHERE id = :id")
@@ -205,21 +204,18 @@ def is_plain(events: Sequence[InboundEvent]) -> bool:
 async def _store_message(
     db: Database, channel: ChannelRow, raw: RawWebhook, event: InboundEvent, deferred_until: datetime | None
 ) -> Ingested:
-    hook = {"headers": _kept(raw.headers), "trace_id": raw.trace_id}
-    item = {
+    message = message_json(channel, event, deferred_until) | {
+        "headers": _kept(raw.headers),
+        "trace_id": raw.trace_id,
+        "inbound_event_id": uuid4(),
         "dedup_key": storable(event.dedup_key),
         "kind": event.kind.value,
         "raw_index": event.raw_index,
         "target": event.target_message_id,
     }
-    message = message_json(channel, event, deferred_until)
     try:
-        row = await db.call(
-            _INGEST_MESSAGE, channel.account_id, channel.id, channel.version, hook, raw.body, item, message
-        )
+        row = await db.call(_INGEST_MESSAGE, channel.account_id, channel.id, channel.version, raw.body, message)
     except asyncpg.PostgresError as error:
-        if error.sqlstate == _STORED_BEFORE:
-            raise NothingNewError from error
         if error.sqlstate == _CHANNEL_CHANGED:
             raise ChannelChangedError from error
         raise

@@ -103,38 +103,34 @@ BEGIN
   RETURN session.id;
 END $$;
 
--- A verified webhook with one message, in one round trip. hook: {headers, trace_id}; item: {dedup_key, kind, raw_index, target};
--- m as above, without inbound_event_id and trace_id. Returns the session; NULL for a repeat, of which no trace is left.
--- Raises PN001 when the first delivery committed while this one was under way; PN002 when the channel is not any more
--- what the webhook was verified and parsed with.
+-- A verified webhook with one message, in one round trip. m as above, and of the webhook: {headers, dedup_key, kind, raw_index,
+-- target}. Returns the session; NULL for a repeat, of which no trace is left: one that comes while the first is under way
+-- waits for it. Raises PN002 when the channel is not any more what the webhook was verified and parsed with.
 
-CREATE OR REPLACE FUNCTION flow.ingest_message(
-  account uuid, channel uuid, seen_version bigint, hook jsonb, body bytea, item jsonb, m jsonb
-) RETURNS uuid LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION flow.ingest_message(account uuid, channel uuid, seen_version bigint, body bytea, m jsonb)
+RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
-  delivery uuid := gen_random_uuid();
-  event uuid := gen_random_uuid();
   sender_blocked boolean;
 BEGIN
   PERFORM set_config('app.account_id', account::text, true);
-  IF NOT EXISTS (SELECT 1 FROM chat_channels c WHERE c.id = channel AND c.version = seen_version) THEN
+  SELECT EXISTS (
+    SELECT 1 FROM chat_blacklists b WHERE b.platform_user_id = m ->> 'sender_id'
+      AND (b.channel_id IS NULL OR b.channel_id = channel) AND (b.expires_at IS NULL OR b.expires_at > now()))
+  INTO sender_blocked FROM chat_channels c WHERE c.id = channel AND c.version = seen_version;
+  IF NOT FOUND THEN
     RAISE EXCEPTION 'the channel changed' USING ERRCODE = 'PN002';
   END IF;
-  IF EXISTS (SELECT 1 FROM inbound_events e WHERE e.channel_id = channel AND e.dedup_key = item ->> 'dedup_key') THEN
+  WITH item AS (
+    INSERT INTO inbound_events (id, account_id, channel_id, delivery_id, dedup_key, kind, raw_index, target_message_id)
+    VALUES ((m ->> 'inbound_event_id')::uuid, account, channel, gen_random_uuid(), m ->> 'dedup_key', m ->> 'kind',
+      (m ->> 'raw_index')::int, m ->> 'target')
+    ON CONFLICT (channel_id, dedup_key) DO NOTHING
+    RETURNING delivery_id
+  )
+  INSERT INTO webhook_deliveries (id, account_id, channel_id, headers, body, outcome, trace_id)
+  SELECT item.delivery_id, account, channel, m -> 'headers', body, 'recorded', m ->> 'trace_id' FROM item;
+  IF NOT FOUND THEN
     RETURN NULL;
   END IF;
-  INSERT INTO webhook_deliveries (id, account_id, channel_id, headers, body, outcome, trace_id)
-  VALUES (delivery, account, channel, hook -> 'headers', body, 'recorded', hook ->> 'trace_id');
-  INSERT INTO inbound_events (id, account_id, channel_id, delivery_id, dedup_key, kind, raw_index, target_message_id)
-  VALUES (event, account, channel, delivery, item ->> 'dedup_key', item ->> 'kind', (item ->> 'raw_index')::int,
-    item ->> 'target')
-  ON CONFLICT (channel_id, dedup_key) DO NOTHING;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'stored before' USING ERRCODE = 'PN001';
-  END IF;
-  sender_blocked := EXISTS (
-    SELECT 1 FROM chat_blacklists b WHERE b.platform_user_id = m ->> 'sender_id'
-      AND (b.channel_id IS NULL OR b.channel_id = channel) AND (b.expires_at IS NULL OR b.expires_at > now()));
-  RETURN flow.record_message(account, channel, m || jsonb_build_object('inbound_event_id', event, 'trace_id',
-    hook ->> 'trace_id'), sender_blocked);
+  RETURN flow.record_message(account, channel, m, sender_blocked);
 END $$;

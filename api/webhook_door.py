@@ -1,0 +1,108 @@
+"""The way in for webhooks: an ASGI middleware before the app's routes, for a platform waits for the answer.
+
+At the rate at which webhooks come all code is read from memory anew, so that every layer between the socket and the store
+costs a tenth of what storing costs (ADR 9). The routes of webhooks.py describe what is answered here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+from urllib.parse import parse_qsl
+
+from sqlalchemy.exc import DBAPIError
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from adapters.base import WebhookReply, WebhookRequest
+from api import errors
+from api.services import Services
+from api.webhooks import PREFIX
+from domain.errors import NotFoundError, PayloadTooLargeError, PowernodeError, RateLimitedError, SignatureError
+
+FAILURES_PER_MINUTE: Final = 100
+"""Refused webhooks from one address before it is told 429 instead of the reason."""
+
+LARGEST_BODY: Final = 4 << 20
+"""No platform's cap is higher; what is larger is refused before it is read to its end."""
+
+_METHODS: Final = frozenset({"GET", "POST"})
+
+
+class WebhookDoor:
+    """Answers GET and POST of `/api/v1/chat/webhooks/{token}`; everything else is the app's."""
+
+    def __init__(self, app: ASGIApp, services: Services) -> None:
+        self._app = app
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or not scope["path"].startswith(PREFIX) or scope["method"] not in _METHODS:
+            await self._app(scope, receive, send)
+            return
+        try:
+            reply, trace_id = await self._answer(scope, receive)
+        except ClientDisconnect:
+            return
+        except (PowernodeError, DBAPIError) as error:
+            await errors.answer(error, PREFIX)(scope, receive, send)
+        else:
+            await _send(send, reply, trace_id)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[WebhookReply, str]:
+        headers = _all(scope["headers"])
+        request = WebhookRequest(scope["method"], headers, _query(scope), await _read(headers, receive))
+        try:
+            return await self._services.webhooks.receive(scope["path"].removeprefix(PREFIX), request)
+        except (NotFoundError, SignatureError) as error:
+            # Only what failed is ever limited: platforms send from few addresses (ruling 15).
+            failures, ip = self._services.webhooks.failures, self._services.client_ip(HTTPConnection(scope))
+            if await failures.count(ip) >= FAILURES_PER_MINUTE:
+                raise RateLimitedError("Too many refused webhooks from this address", retry_after_s=60) from error
+            await failures.add(ip)
+            raise
+
+
+def _all(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, list[str]]:
+    """Return lower-case header names with all their values: a signature that was sent twice is refused."""
+    headers: dict[str, list[str]] = {}
+    for name, value in raw:
+        headers.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+    return headers
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    text: bytes = scope["query_string"]
+    return dict(parse_qsl(text.decode("latin-1"), keep_blank_values=True)) if text else {}
+
+
+async def _read(headers: Mapping[str, Sequence[str]], receive: Receive) -> bytes:
+    """Read a body, giving up as soon as it is too long. Raises PayloadTooLargeError, ClientDisconnect."""
+    announced = headers.get("content-length", ("0",))[0]
+    if announced.isdigit() and int(announced) > LARGEST_BODY:
+        raise PayloadTooLargeError(f"The body is larger than {LARGEST_BODY} bytes")
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > LARGEST_BODY:
+            raise PayloadTooLargeError(f"The body is larger than {LARGEST_BODY} bytes")
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return b"".join(chunks)
+
+
+async def _send(send: Send, reply: WebhookReply, trace_id: str) -> None:
+    charset = b"; charset=utf-8" if reply.content_type.startswith("text/") else b""
+    headers = [
+        (b"content-type", reply.content_type.encode("latin-1") + charset),
+        (b"content-length", b"%d" % len(reply.body)),
+        (b"x-trace-id", trace_id.encode()),
+    ]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
