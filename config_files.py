@@ -58,8 +58,8 @@ class FileSettings(BaseSettings):
     files_at_once: int = Field(default=16, ge=1, le=500, description="Files that one worker fetches at the same time.")
     allowed_private_hosts: Names = Field(
         default=(),
-        description="Hosts inside of private networks from which files may be fetched, as `host:port` or origins, separated "
-        "by commas: a chat server of your own. Default: none.",
+        description="Hosts inside of private networks that tenants' channels may name and from which files may be fetched, as "
+        "`host:port` or origins, separated by commas: a chat server of your own. Default: none.",
     )
     clamd: str | None = Field(
         default=None,

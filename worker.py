@@ -43,6 +43,7 @@ from activities.replies import Replies
 from activities.sessions import SessionActivities
 from activities.sweeper import Sweeper
 from adapters.connectors import Connectors, socket_kinds
+from adapters.guard import WayOut, places_of, way_out
 from adapters.models import AgentModels
 from adapters.registry import Platforms, platform_names
 from config import Settings
@@ -86,6 +87,7 @@ class Desk:
     db: Database
     redis: Redis
     http: httpx2.AsyncClient
+    tenants: WayOut
     dispatcher: Dispatcher
     sessions: SessionActivities
     agent: AgentActivities
@@ -118,6 +120,7 @@ class Desk:
         await self.connections.intake.limit.settle()
         await self.agent.indications.close()
         await self.media.outside.downloads.close()
+        await self.tenants.http.aclose()
         await self.http.aclose()
         await self.redis.aclose()
         await self.db.close()
@@ -134,7 +137,8 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
     redis = redis_client(settings.redis_url.get_secret_value())
     http = httpx2.AsyncClient(timeout=15.0, limits=httpx2.Limits(max_connections=200, max_keepalive_connections=100))
     publisher = Publisher(redis)
-    platforms = Platforms(http, settings.platform_api_base)
+    tenants = way_out(places_of(settings.allowed_private_hosts))
+    platforms = Platforms(http, settings.platform_api_base, tenants)
     dispatcher = Dispatcher(db, lambda: client, publisher, task_queue=queues.chat)
     box = CredentialBox(settings.credentials_keys())
     channels = ChannelDesk(db, platforms, box, dispatcher, settings.base_url())
@@ -150,6 +154,7 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
         db=db,
         redis=redis,
         http=http,
+        tenants=tenants,
         dispatcher=dispatcher,
         sessions=SessionActivities(
             db, dispatcher, queues, history_cap=settings.history_cap, file_wait_s=settings.file_wait_s
@@ -162,7 +167,7 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
             db,
             channels,
             Intake(db, dispatcher, ArrivalLimit(redis), failpoints),
-            Connectors(http, settings.platform_api_base),
+            Connectors(http, settings.platform_api_base, tenants),
             queues,
         ),
         media=media_activities(settings, channels, http, queues, failpoints, files=files),
