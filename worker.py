@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,6 +39,7 @@ from activities.limiter import SendLimiter
 from activities.media import MediaActivities
 from activities.messages import MessageActivities
 from activities.previews import Previews
+from activities.profiles import Profiles
 from activities.queues import TaskQueues
 from activities.replies import Replies
 from activities.sessions import SessionActivities
@@ -52,7 +54,7 @@ from db.part_rows import Claims
 from db.session import Database
 from realtime.client import redis_client
 from realtime.publish import Publisher
-from worker_media import make_fetcher, media_activities
+from worker_media import make_fetcher, media_activities, retention
 from workflows.connection import ChannelConnectionWorkflow
 from workflows.delivery import OutboundDeliveryWorkflow
 from workflows.media import MediaFetchWorkflow
@@ -96,6 +98,7 @@ class Desk:
     delivery: DeliveryActivities
     connections: ConnectionActivities
     media: MediaActivities
+    chores: Sequence[Callable[[], Awaitable[object]]]
 
     def activities(self) -> list[object]:
         """Return the bound activity methods."""
@@ -171,6 +174,11 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
             queues,
         ),
         media=media_activities(settings, channels, http, queues, failpoints, files=files),
+        chores=[
+            delivery.placeholders.sweep,
+            Profiles(db, channels, dispatcher).sweep,
+            retention(settings, db, files, dispatcher).sweep,
+        ],
     )
 
 
@@ -248,7 +256,7 @@ async def run(settings: Settings) -> None:
         f"{socket.gethostname()}:{os.getpid()}",
         serves,
         socket_kinds(),
-        also=[desk.delivery.placeholders.sweep],
+        also=desk.chores,
     )
     sweeper.start()
     try:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    DateTime,
     Index,
     Integer,
     LargeBinary,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -92,6 +94,7 @@ chat_sessions = Table(
     Column("version", BigInteger, nullable=False, server_default=text("0")),
     moment("last_activity_at", required=True),
     moment("last_inbound_at"),
+    Column("profile_due_at", DateTime(timezone=True), server_default=func.now()),
     moment("closed_at"),
     moment("created_at", required=True),
     one_of("status", SessionStatus),
@@ -103,6 +106,7 @@ chat_sessions = Table(
     owned("ai_conversation_id", "ai_conversations"),
     owned("assigned_agent_id", "ai_agents"),
     Index("ix_chat_sessions_recent", "account_id", text("last_activity_at DESC")),
+    Index("ix_chat_sessions_nameless", "profile_due_at", postgresql_where=text("platform_username IS NULL")),
 )
 
 webhook_deliveries = Table(

@@ -47,6 +47,7 @@ from adapters.platform.mattermost.edits import RULES, deleted, edit_body, edited
 from adapters.platform.mattermost.errors import ROOT_REFUSED, result_of
 from adapters.platform.mattermost.item import NONCE
 from adapters.platform.mattermost.parsing import parse_body
+from adapters.platform.mattermost.profiles import read_person
 from adapters.platform.mattermost.proof import verify_token
 from adapters.platform.mattermost.sending import OUTBOUND, emoji_name, post_body
 from adapters.platform.mattermost.site import Site, bearer
@@ -54,7 +55,7 @@ from adapters.registry import Outside, register
 from adapters.uploads import NO_BYTES, as_upload, upload_failed
 from domain.channel import Platform
 from domain.errors import InvalidInputError, UnavailableError
-from domain.message import Attachment, ReplyAddress
+from domain.message import Attachment, ReplyAddress, Sender
 from domain.outbound import Buttons, FilePart, Menu, Reaction
 
 __all__ = ["Mattermost", "MattermostSocket"]
@@ -70,6 +71,7 @@ class Mattermost:
 
     platform = Platform("mattermost")
     capabilities = Capabilities(
+        names_apart=True,
         label="Mattermost",
         credentials=(
             CredentialField("site_url", "Server address", "As in the browser, https://…", secret=False),
@@ -225,6 +227,10 @@ class Mattermost:
             body = {"channel_id": address.chat, "parent_id": address.thread or ""}
             url = f"{self._site.base(channel)}/users/me/typing"
             await call(self._http, Call(url, json_body=body, headers=bearer(channel), timeout_s=5.0))
+
+    async def profile(self, channel: ChannelContext, person: str) -> Sender | None:
+        """Ask for a user name."""
+        return read_person(result_of(await self._get(channel, f"users/{quote(person, safe='')}")), person)
 
     async def check(self, channel: ChannelContext, webhook_url: str | None) -> CheckResult:
         """Ask who we are and in which teams. Webhooks and commands are made by hand on the server."""
