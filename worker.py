@@ -32,7 +32,7 @@ from activities.connections import ConnectionActivities
 from activities.delivery import DeliveryActivities
 from activities.dispatch import Dispatcher
 from activities.failpoints import Failpoints
-from activities.files import file_store
+from activities.files import FileStore, file_store
 from activities.indications import Indications
 from activities.intake import Intake
 from activities.limiter import SendLimiter
@@ -134,6 +134,15 @@ def _models(settings: Settings, http: httpx2.AsyncClient) -> AgentModels:
     return AgentModels(http, base_url=settings.agent_base_url, api_key=key.get_secret_value() if key else None)
 
 
+def _chores(
+    settings: Settings, channels: ChannelDesk, delivery: DeliveryActivities, files: FileStore
+) -> list[Callable[[], Awaitable[object]]]:
+    """Return what the sweeper looks after besides its own."""
+    db, dispatcher = channels.db, channels.dispatcher
+    kept = retention(settings, db, files, dispatcher)
+    return [delivery.placeholders.sweep, Profiles(db, channels, dispatcher).sweep, kept.sweep]
+
+
 def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
     """Build what the activities need. `client` signals workflows from the outbox."""
     db = Database(settings.database_url.get_secret_value())
@@ -153,6 +162,8 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
     delivery = DeliveryActivities(db, channels, limiter, dispatcher, failpoints, claims, files)
     previews, indications = Previews(db, channels, limiter, failpoints), Indications(db, channels, limiter)
     approvals = ApprovalActivities(db, dispatcher)
+    intake = Intake(db, dispatcher, ArrivalLimit(redis), failpoints)
+    connectors = Connectors(http, settings.platform_api_base, tenants)
     return Desk(
         db=db,
         redis=redis,
@@ -166,19 +177,9 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
         approvals=approvals,
         messages=MessageActivities(db, replies),
         delivery=delivery,
-        connections=ConnectionActivities(
-            db,
-            channels,
-            Intake(db, dispatcher, ArrivalLimit(redis), failpoints),
-            Connectors(http, settings.platform_api_base, tenants),
-            queues,
-        ),
+        connections=ConnectionActivities(db, channels, intake, connectors, queues),
         media=media_activities(settings, channels, http, queues, failpoints, files=files),
-        chores=[
-            delivery.placeholders.sweep,
-            Profiles(db, channels, dispatcher).sweep,
-            retention(settings, db, files, dispatcher).sweep,
-        ],
+        chores=_chores(settings, channels, delivery, files),
     )
 
 
