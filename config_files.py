@@ -55,11 +55,20 @@ class FileSettings(BaseSettings):
         le=300,
         description="Seconds that an answer waits for the files of a message without words, such as a voice message.",
     )
+    uploads_keep_hours: float = Field(
+        default=24.0, ge=0.1, le=8_760, description="Hours after which an upload that no message names is deleted."
+    )
+    files_keep_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Days after which stored files are deleted; their messages stay and say so. Default: they are kept.",
+    )
     files_at_once: int = Field(default=16, ge=1, le=500, description="Files that one worker fetches at the same time.")
     allowed_private_hosts: Names = Field(
         default=(),
-        description="Hosts inside of private networks from which files may be fetched, as `host:port` or origins, separated "
-        "by commas: a chat server of your own. Default: none.",
+        description="Hosts inside of private networks that tenants' channels may name and from which files may be fetched, as "
+        "`host:port` or origins, separated by commas: a chat server of your own. Default: none.",
     )
     clamd: str | None = Field(
         default=None,

@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,18 +32,20 @@ from activities.connections import ConnectionActivities
 from activities.delivery import DeliveryActivities
 from activities.dispatch import Dispatcher
 from activities.failpoints import Failpoints
-from activities.files import file_store
+from activities.files import FileStore, file_store
 from activities.indications import Indications
 from activities.intake import Intake
 from activities.limiter import SendLimiter
 from activities.media import MediaActivities
 from activities.messages import MessageActivities
 from activities.previews import Previews
+from activities.profiles import Profiles
 from activities.queues import TaskQueues
 from activities.replies import Replies
 from activities.sessions import SessionActivities
 from activities.sweeper import Sweeper
 from adapters.connectors import Connectors, socket_kinds
+from adapters.guard import WayOut, places_of, way_out
 from adapters.models import AgentModels
 from adapters.registry import Platforms, platform_names
 from config import Settings
@@ -51,7 +54,7 @@ from db.part_rows import Claims
 from db.session import Database
 from realtime.client import redis_client
 from realtime.publish import Publisher
-from worker_media import make_fetcher, media_activities
+from worker_media import make_fetcher, media_activities, retention
 from workflows.connection import ChannelConnectionWorkflow
 from workflows.delivery import OutboundDeliveryWorkflow
 from workflows.media import MediaFetchWorkflow
@@ -86,6 +89,7 @@ class Desk:
     db: Database
     redis: Redis
     http: httpx2.AsyncClient
+    tenants: WayOut
     dispatcher: Dispatcher
     sessions: SessionActivities
     agent: AgentActivities
@@ -94,6 +98,7 @@ class Desk:
     delivery: DeliveryActivities
     connections: ConnectionActivities
     media: MediaActivities
+    chores: Sequence[Callable[[], Awaitable[object]]]
 
     def activities(self) -> list[object]:
         """Return the bound activity methods."""
@@ -118,6 +123,7 @@ class Desk:
         await self.connections.intake.limit.settle()
         await self.agent.indications.close()
         await self.media.outside.downloads.close()
+        await self.tenants.http.aclose()
         await self.http.aclose()
         await self.redis.aclose()
         await self.db.close()
@@ -128,13 +134,23 @@ def _models(settings: Settings, http: httpx2.AsyncClient) -> AgentModels:
     return AgentModels(http, base_url=settings.agent_base_url, api_key=key.get_secret_value() if key else None)
 
 
+def _chores(
+    settings: Settings, channels: ChannelDesk, delivery: DeliveryActivities, files: FileStore
+) -> list[Callable[[], Awaitable[object]]]:
+    """Return what the sweeper looks after besides its own."""
+    db, dispatcher = channels.db, channels.dispatcher
+    kept = retention(settings, db, files, dispatcher)
+    return [delivery.placeholders.sweep, Profiles(db, channels, dispatcher).sweep, kept.sweep]
+
+
 def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
     """Build what the activities need. `client` signals workflows from the outbox."""
     db = Database(settings.database_url.get_secret_value())
     redis = redis_client(settings.redis_url.get_secret_value())
     http = httpx2.AsyncClient(timeout=15.0, limits=httpx2.Limits(max_connections=200, max_keepalive_connections=100))
     publisher = Publisher(redis)
-    platforms = Platforms(http, settings.platform_api_base)
+    tenants = way_out(places_of(settings.allowed_private_hosts))
+    platforms = Platforms(http, settings.platform_api_base, tenants)
     dispatcher = Dispatcher(db, lambda: client, publisher, task_queue=queues.chat)
     box = CredentialBox(settings.credentials_keys())
     channels = ChannelDesk(db, platforms, box, dispatcher, settings.base_url())
@@ -146,10 +162,13 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
     delivery = DeliveryActivities(db, channels, limiter, dispatcher, failpoints, claims, files)
     previews, indications = Previews(db, channels, limiter, failpoints), Indications(db, channels, limiter)
     approvals = ApprovalActivities(db, dispatcher)
+    intake = Intake(db, dispatcher, ArrivalLimit(redis), failpoints)
+    connectors = Connectors(http, settings.platform_api_base, tenants)
     return Desk(
         db=db,
         redis=redis,
         http=http,
+        tenants=tenants,
         dispatcher=dispatcher,
         sessions=SessionActivities(
             db, dispatcher, queues, history_cap=settings.history_cap, file_wait_s=settings.file_wait_s
@@ -158,14 +177,9 @@ def build(settings: Settings, client: Client, queues: TaskQueues) -> Desk:
         approvals=approvals,
         messages=MessageActivities(db, replies),
         delivery=delivery,
-        connections=ConnectionActivities(
-            db,
-            channels,
-            Intake(db, dispatcher, ArrivalLimit(redis), failpoints),
-            Connectors(http, settings.platform_api_base),
-            queues,
-        ),
+        connections=ConnectionActivities(db, channels, intake, connectors, queues),
         media=media_activities(settings, channels, http, queues, failpoints, files=files),
+        chores=_chores(settings, channels, delivery, files),
     )
 
 
@@ -243,7 +257,7 @@ async def run(settings: Settings) -> None:
         f"{socket.gethostname()}:{os.getpid()}",
         serves,
         socket_kinds(),
-        also=[desk.delivery.placeholders.sweep],
+        also=desk.chores,
     )
     sweeper.start()
     try:

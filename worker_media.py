@@ -11,14 +11,17 @@ from temporalio.worker import Worker
 
 from activities.channels import ChannelDesk
 from activities.clamd import Clamd
+from activities.dispatch import Dispatcher
 from activities.failpoints import Failpoints
 from activities.files import FileStore
 from activities.media import MediaActivities, Outside
 from activities.queues import TaskQueues
+from activities.retention import Retention
 from adapters.downloads import Downloads, Limits
 from adapters.guard import Guard, places_of
 from adapters.transcription import OpenAITranscriber
 from config import Settings
+from db.session import Database
 
 SHUTDOWN: Final = timedelta(seconds=10)
 
@@ -49,6 +52,13 @@ def _outside(settings: Settings, http: httpx2.AsyncClient) -> Outside:
         transcriber = OpenAITranscriber(http, settings.transcription_base_url, key, settings.transcription_model)
     scanner = Clamd(settings.clamd) if settings.clamd else None
     return Outside(Downloads(Guard(allowed)), limits, scanner, transcriber)
+
+
+def retention(settings: Settings, db: Database, files: FileStore, dispatcher: Dispatcher) -> Retention:
+    """Return what deletes files after their time."""
+    days = settings.files_keep_days
+    keep = None if days is None else timedelta(days=days)
+    return Retention(db, files, dispatcher, timedelta(hours=settings.uploads_keep_hours), keep)
 
 
 def make_fetcher(client: Client, queue: str, media: MediaActivities, *, most: int) -> Worker:

@@ -18,6 +18,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.approvals import ApprovalActivities
 from activities.delivery import DeliveryActivities
+from activities.file_tools import file_desk
 from activities.heartbeat import heartbeating
 from activities.indications import Indications
 from activities.previews import Previews
@@ -260,7 +261,9 @@ class AgentActivities:
         call = source.response["tool_calls"][step.call.index]
         refused = await self.approvals.refused(step) if step.call.needs_approval else None
         if refused is None:
-            context = ToolContext(self.db, account_id, UUID(step.turn.ref.session_id))
+            can = self.replies.platforms.get(step.turn.ref.platform).capabilities
+            desk = file_desk(self.delivery.files, can)
+            context = ToolContext(self.db, account_id, UUID(step.turn.ref.session_id), desk)
             async with self.indications.during(step.turn, first=False):
                 result = await run_tool(context, call["name"], call["arguments"])
         else:

@@ -27,7 +27,7 @@ from activities.queues import TaskQueues
 from adapters.base import MediaSource
 from adapters.downloads import Downloads, Limits, too_large
 from adapters.transcription import Recording, Transcriber
-from db import attachments
+from db import attachments, garbage
 from db.attachments import AlreadySettledError, AttachmentRow, Ending
 from db.channels import load_channel
 from db.session import Database
@@ -198,6 +198,8 @@ class MediaActivities:
         refused = await self._malware(received)
         if refused is not None:
             return _ending(found, received, name, AttachmentState.REFUSED, f"malware was found in it: {refused}")
+        async with self.db.account(account_id) as conn:
+            await garbage.spare(conn, received.digest)
         kept = await self.files.keep(account_id, received)
         self.failpoints.at("media.kept")
         return _ending(found, received, name, AttachmentState.STORED, storage_key=kept.key)

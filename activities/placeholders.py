@@ -101,12 +101,15 @@ class Placeholders:
             await self._forget(message.channel.account_id, message.preview.turn_id)
 
     async def sweep(self) -> int:
-        """Delete placeholders of which nothing will become; returns how many there were."""
+        """Delete placeholders of which nothing will become, and forget those that became the reply; returns how many there were."""
         async with self.db.open() as conn:
-            stray = await previews.stray(conn)
+            stray, settled = await previews.stray(conn), await previews.settled(conn)
         for account_id, turn_id in stray:
             await self._withdraw(account_id, turn_id)
-        return len(stray)
+        for account_id, turn_id in settled:
+            # The reply took its place, and the worker died before it could forget it.
+            await self._forget(account_id, turn_id)
+        return len(stray) + len(settled)
 
     async def _withdraw(self, account_id: UUID, turn_id: UUID) -> None:
         async with self.db.account(account_id) as conn:

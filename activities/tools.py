@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from activities.file_tools import MAX_CHARACTERS, FileDesk, FileToolError, known_file, written_file
 from db.handoff import hand_to_human
 from db.session import Database
 from domain.agent import ToolSpec
@@ -25,11 +26,12 @@ from domain.outbound import ButtonList, Buttons, ChoiceList, Location, Menu, Pay
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """In whose session a tool runs."""
+    """In whose session a tool runs. `desk`: what sends files there."""
 
     db: Database
     account_id: UUID
     session_id: UUID
+    desk: FileDesk | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,19 @@ class SendMenuArguments(_Arguments):
     text: Words = Field(description="What stands above the list", max_length=4_000)
     label: str = Field(default="Choose", description="What opens the list", min_length=1, max_length=20)
     choices: ChoiceList = Field(description="Each has a label, a value that comes back, perhaps a description")
+
+
+class SendFileArguments(_Arguments):
+    """Arguments of `send_file`."""
+
+    text: str = Field(default="", description="What is said beside it", max_length=4_000)
+    name: Words = Field(
+        description="The name of a file of this conversation; or, with `content`, of a new one: .txt, .csv or .md",
+        max_length=200,
+    )
+    content: str | None = Field(
+        default=None, description="The whole text of a new file", min_length=1, max_length=MAX_CHARACTERS
+    )
 
 
 class SendLocationArguments(_Arguments):
@@ -145,6 +160,20 @@ async def _menu(_context: ToolContext, arguments: SendMenuArguments) -> ToolResu
     return ToolResult(arguments.text, terminal=True, extras=(menu,))
 
 
+async def _file(context: ToolContext, arguments: SendFileArguments) -> ToolResult:
+    where, desk = (context.db, context.account_id, context.session_id), context.desk
+    if desk is None:
+        return ToolResult("Files cannot be sent here.")
+    try:
+        if arguments.content is None:
+            part = await known_file(*where, desk, arguments.name)
+        else:
+            part = await written_file(*where, desk, name=arguments.name, content=arguments.content)
+    except FileToolError as error:
+        return ToolResult(str(error))
+    return ToolResult(arguments.text, terminal=True, extras=(part,))
+
+
 async def _location(_context: ToolContext, arguments: SendLocationArguments) -> ToolResult:
     return ToolResult(arguments.text, terminal=True, extras=(arguments.location,))
 
@@ -175,6 +204,11 @@ TOOLS: Final[dict[str, Tool]] = {
         "Answer with a text and a list to choose one line from. Ends your turn; the choice comes as the next message.",
         SendMenuArguments,
         _menu,
+    ),
+    "send_file": Tool(
+        "Answer with a file: one of this conversation, or a text that you write. Ends your turn.",
+        SendFileArguments,
+        _file,
     ),
     "send_location": Tool("Answer with a place on the map. Ends your turn.", SendLocationArguments, _location),
 }

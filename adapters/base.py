@@ -18,7 +18,7 @@ from adapters.limits import Scope
 from adapters.webhook import ParsedWebhook, WebhookReply, WebhookRequest
 from domain.agent import ModelEvent, ModelRequest
 from domain.channel import Platform
-from domain.message import Attachment, ReplyAddress
+from domain.message import Attachment, ReplyAddress, Sender
 from domain.outbound import Payload
 
 __all__ = ["ParsedWebhook", "WebhookReply", "WebhookRequest"]
@@ -268,6 +268,13 @@ class PlatformAdapter(Protocol):
 
     async def indicate(self, channel: ChannelContext, address: ReplyAddress, indication: Indication) -> None:
         """Show a passing sign; a platform that has none, or fails, does nothing."""
+        ...
+
+    async def profile(self, channel: ChannelContext, person: str) -> Sender | None:
+        """Ask for the name of a person, by the platform's id; None where it has none or does not tell us, for good.
+
+        Only where `Capabilities.names_apart` says that messages come without it. Raises UnavailableError.
+        """
         ...
 
     async def check(self, channel: ChannelContext, webhook_url: str | None) -> CheckResult:

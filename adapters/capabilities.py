@@ -53,7 +53,8 @@ class Capabilities:
     `typing_s`: how often "typing" must be shown again; 0: there is no such sign. `marks_read`: a person sees what was read.
     `bot_credentials`: the credentials that tell one bot from another. `send_rules`: how often it may speak; `edits_apart`:
     edits have limits of their own; `uploads_counted`: a file is a request of its own, which the same rules count. `preview`: how to
-    show a reply that is being made, a chat at a time, every `preview_every_s` at most.
+    show a reply that is being made, a chat at a time, every `preview_every_s` at most. `names_apart`: messages may come without
+    their author's name, which is asked for (`profile`).
     """
 
     label: str
@@ -76,4 +77,5 @@ class Capabilities:
     edits_apart: bool = False
     uploads_counted: bool = False
     preview: Callable[[str], Preview] = no_preview
+    names_apart: bool = False
     preview_every_s: float = 1.1

@@ -15,6 +15,7 @@ from typing import Final, Protocol, TypeVar
 import httpx2
 
 from adapters.base import ChannelContext
+from adapters.guard import WayOut
 from adapters.registry import Outside, platform_names
 from domain.channel import Platform
 from domain.errors import PowernodeError
@@ -111,13 +112,16 @@ def socket_kinds() -> list[str]:
 class Connectors:
     """The connectors of one process: one is made for each connection."""
 
-    def __init__(self, http: httpx2.AsyncClient, api_base: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, http: httpx2.AsyncClient, api_base: Mapping[str, str] | None = None, tenants: WayOut | None = None
+    ) -> None:
         self._http = http
         self._bases = api_base or {}
+        self._tenants = tenants
 
     def make(self, platform: str) -> Connector:
         """Return a new connector. Raises KeyError where the platform has none."""
-        return _connectors[Platform(platform)].factory(Outside(self._http, self._bases.get(platform)))
+        return _connectors[Platform(platform)].factory(Outside(self._http, self._bases.get(platform), self._tenants))
 
 
 @dataclass(slots=True)

@@ -3,7 +3,8 @@
 The check sits where connections are made (the transport's network backend), so that it sees the very address that is
 connected to: a name is resolved once, every answer is checked, and the connection goes to what was checked, whatever
 the name server says a moment later. Redirects are not followed here; adapters/downloads.py takes them one by one. No
-proxy of the environment is used, because it would resolve names itself. Called by adapters/downloads.py.
+proxy of the environment is used, because it would resolve names itself. Called by adapters/downloads.py, and by adapters of
+servers whose address is a tenant's own word (`WayOut`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final, cast
 
@@ -32,6 +34,7 @@ _NAT64: Final = IPv6Network("64:ff9b::/96")
 _NUMBER: Final = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*\.?", re.IGNORECASE)
 _INSIDE: Final = (".localhost", ".local", ".internal", ".home.arpa")
 _SCHEMES: Final = frozenset({"http", "https"})
+CONNECT_S: Final = 5.0
 
 
 def is_public(address: Address) -> bool:
@@ -125,14 +128,15 @@ class Guard(httpcore2.AsyncNetworkBackend):
     ) -> httpcore2.AsyncNetworkStream:
         """Connect to a checked address of the host. Raises ForbiddenAddressError before anything is sent anywhere."""
         error: Exception | None = None
-        for address in await self._addresses(host, port):
+        for address in await self.addresses(host, port):
             try:
                 return await self._backend.connect_tcp(address, port, timeout, local_address, socket_options)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as failure:
                 error = failure
         raise error or httpcore2.ConnectError("the name has no address")
 
-    async def _addresses(self, host: str, port: int) -> Sequence[str]:
+    async def addresses(self, host: str, port: int) -> Sequence[str]:
+        """Return a host's addresses, all of them checked. Raises ForbiddenAddressError and httpcore2.ConnectError."""
         literal = _literal(host)
         try:
             found = [str(literal)] if literal is not None else await self._resolver(host, port)
@@ -177,3 +181,43 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
 def guarded_client(guard: Guard) -> httpx2.AsyncClient:
     """Return a client that can reach nothing private, asks no proxy and follows no redirect."""
     return httpx2.AsyncClient(transport=GuardedTransport(guard), trust_env=False, follow_redirects=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """How a server is reached whose address a tenant named: a client for its API, and sockets."""
+
+    guard: Guard
+    http: httpx2.AsyncClient
+
+    async def socket(self, url: str) -> socket.socket:
+        """Return a TCP connection to a checked address of the URL's host. Raises ForbiddenAddressError and OSError.
+
+        A client that is handed it cannot be led elsewhere by a proxy or a redirect.
+        """
+        target, error = httpx2.URL(url), OSError("the name has no address")
+        port = target.port or _port("https" if target.scheme in {"https", "wss"} else "http")
+        try:
+            found = await self.guard.addresses(target.host, port)
+        except httpcore2.ConnectError as failure:
+            raise error from failure
+        for address in found:
+            opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+            opened.setblocking(False)
+            try:
+                async with asyncio.timeout(CONNECT_S):
+                    await asyncio.get_running_loop().sock_connect(opened, (address, port))
+            except BaseException as failure:
+                opened.close()
+                if not isinstance(failure, OSError):  # TimeoutError is one
+                    raise
+                error = failure
+            else:
+                return opened
+        raise error
+
+
+def way_out(allowed: Iterable[str] = (), *, resolver: Resolver = system_resolver) -> WayOut:
+    """Return a way out of which only `allowed` places may be private; see `Guard`."""
+    guard = Guard(allowed, resolver=resolver)
+    return WayOut(guard, guarded_client(guard))

@@ -16,6 +16,8 @@ from typing import Final, cast
 
 import httpx2
 
+from domain.errors import ForbiddenAddressError
+
 MAX_ANSWER_BYTES: Final = 4 << 20
 
 # The client logs each request's whole URL at INFO, and some platforms carry the bot's token in the path.
@@ -46,9 +48,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The connection failed before any byte of the request left: repeating is safe."""
+    """The connection failed before any byte of the request left: repeating is safe.
+
+    `forbidden`: the address is one to which we do not go, in words (adapters/guard.py); repeating is no use.
+    """
 
     reason: str
+    forbidden: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +139,8 @@ async def call(http: httpx2.AsyncClient, request: Call) -> Outcome:
         # Only the class is told: some messages hold the URL, and with it a token.
         reason = type(error).__name__
         return Lost(reason) if fence.written else NotSent(reason)
+    except ForbiddenAddressError as error:
+        return NotSent("ForbiddenAddress", error.message)
     except AttributeError:
         # Reset in the moment between connecting and sending: under uvloop the client asks a socket that is gone for its
         # peer (httpcore2/_async/connection.py, get_extra_info of anyio's stream), and fails over that.

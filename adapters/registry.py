@@ -15,16 +15,21 @@ import httpx2
 
 from adapters import platform as platform_package
 from adapters.base import PlatformAdapter
+from adapters.guard import WayOut
 from domain.channel import Platform
 from domain.errors import InvalidInputError
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What an adapter is built with: the shared HTTP client and, for tests and demos, another origin to talk to."""
+    """What an adapter is built with: the shared HTTP client and, for tests and demos, another origin to talk to.
+
+    `tenants`: how servers are reached whose address is a tenant's own word; None: nothing private of them.
+    """
 
     http: httpx2.AsyncClient
     api_base: str | None = None
+    tenants: WayOut | None = None
 
 
 AdapterFactory = Callable[[Outside], PlatformAdapter]
@@ -64,13 +69,15 @@ def platform_names() -> list[Platform]:
 class Platforms:
     """The adapters of one process, built once. Shape: platform name -> adapter."""
 
-    def __init__(self, http: httpx2.AsyncClient, api_base: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, http: httpx2.AsyncClient, api_base: Mapping[str, str] | None = None, tenants: WayOut | None = None
+    ) -> None:
         bases = api_base or {}
         unknown = sorted(set(bases) - set(_discover()))
         if unknown:
             raise RuntimeError(f"POWERNODE_PLATFORM_API_BASE names unknown platforms: {', '.join(unknown)}")
         self._adapters = {
-            name: factory(Outside(http=http, api_base=bases.get(name))) for name, factory in _discover().items()
+            name: factory(Outside(http, bases.get(name), tenants)) for name, factory in _discover().items()
         }
 
     def get(self, platform: str) -> PlatformAdapter:

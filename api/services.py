@@ -21,6 +21,7 @@ from activities.dispatch import Dispatcher
 from activities.failpoints import Failpoints
 from activities.files import FileStore, file_store
 from activities.intake import Intake
+from adapters.guard import WayOut, places_of, way_out
 from adapters.registry import Platforms
 from api.failures import Failures, client_ip
 from api.known_channels import KnownChannels
@@ -44,6 +45,7 @@ class Services:
     db: Database
     redis: Redis
     http: httpx2.AsyncClient
+    tenants: WayOut
     files: FileStore
     platforms: Platforms
     publisher: Publisher
@@ -76,6 +78,7 @@ class Services:
         """Close in the reverse order of use."""
         await self.dispatcher.close()
         await self.webhooks.intake.limit.settle()
+        await self.tenants.http.aclose()
         await self.http.aclose()
         await self.redis.aclose()
         await self.db.close()
@@ -86,7 +89,8 @@ def build(settings: Settings) -> Services:
     db = Database(settings.database_url.get_secret_value())
     redis = redis_client(settings.redis_url.get_secret_value())
     http = httpx2.AsyncClient(timeout=15.0)
-    platforms = Platforms(http, settings.platform_api_base)
+    tenants = way_out(places_of(settings.allowed_private_hosts))
+    platforms = Platforms(http, settings.platform_api_base, tenants)
     publisher = Publisher(redis)
     box = CredentialBox(settings.credentials_keys())
     temporal: list[Client] = []
@@ -97,6 +101,7 @@ def build(settings: Settings) -> Services:
         db=db,
         redis=redis,
         http=http,
+        tenants=tenants,
         files=file_store(settings.files_folder(), settings.bucket()),
         platforms=platforms,
         publisher=publisher,

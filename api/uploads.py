@@ -20,7 +20,7 @@ from api.envelope import done
 from api.message_bodies import wrong
 from api.openapi import shows
 from api.services import Services
-from db import session_views, uploads
+from db import garbage, session_views, uploads
 from db.uploads import Upload
 from domain.errors import FileRefusedError, PayloadTooLargeError
 from domain.filenames import clean_filename, download_name
@@ -112,6 +112,8 @@ async def _kept(desk: Services, account_id: UUID, file: UploadFile, received: Re
     malware = await scanner.malware(received.file) if scanner is not None else None
     if malware is not None:
         raise FileRefusedError(f"malware: {malware}")
+    async with desk.db.account(account_id) as conn:
+        await garbage.spare(conn, received.digest)
     kept = await desk.files.keep(account_id, received)
     name = download_name(clean_filename(file.filename), found.mime_type)
     return Upload(uuid4(), name, found.mime_type, kept.size_bytes, kept.digest)

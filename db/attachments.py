@@ -49,6 +49,10 @@ _SETTLE: Final = text(
     WHERE id = :id AND state = 'waiting' RETURNING id
     """
 )
+_EXPIRE: Final = text(
+    "UPDATE chat_message_attachments SET state = 'expired', reason = :reason, content_hash = NULL, storage_url = NULL"
+    " WHERE id = :id AND state = 'stored' RETURNING id"
+)
 _TRANSCRIBE: Final = text(
     "UPDATE chat_message_attachments SET transcription = :text WHERE id = :id AND transcription IS NULL RETURNING id"
 )
@@ -190,6 +194,14 @@ async def settle(conn: AsyncConnection, account_id: UUID, row: AttachmentRow, en
         "malware": ending.malware,
     }
     if (await conn.execute(_SETTLE, values)).one_or_none() is None:
+        raise AlreadySettledError
+    return await _publish(conn, account_id, row, version, at)
+
+
+async def expire(conn: AsyncConnection, account_id: UUID, row: AttachmentRow, reason: str) -> Aggregate:
+    """Let go of a stored file whose time is over, and have readers told. Raises AlreadySettledError, as `settle`."""
+    version, at = await parts.lock_session(conn, row.session_id)
+    if (await conn.execute(_EXPIRE, {"id": row.id, "reason": reason})).one_or_none() is None:
         raise AlreadySettledError
     return await _publish(conn, account_id, row, version, at)
 

@@ -50,6 +50,7 @@ _SHOWN: Final = text(
 )
 _MARK: Final = text("UPDATE reply_previews SET status = :status WHERE turn_id = :turn_id")
 _FORGET: Final = text("DELETE FROM reply_previews WHERE turn_id = :turn_id")
+_SETTLED: Final = text("SELECT account_id, turn_id FROM settled_previews(:at_most)")
 _STRAY: Final = text("SELECT account_id, turn_id FROM stray_previews(:at_most)")
 _FIND: Final = text(
     "SELECT turn_id, channel_id, status, reply_to, nonce, body, platform_message_id, created_at, due_at, now() AS at"
@@ -166,6 +167,11 @@ async def forget(conn: AsyncConnection, turn_id: UUID) -> None:
 async def stray(conn: AsyncConnection, at_most: int = 50) -> list[tuple[UUID, UUID]]:
     """Return placeholders of all accounts of which nothing will become. Shape: (account, turn)."""
     return [(row.account_id, row.turn_id) for row in await conn.execute(_STRAY, {"at_most": at_most})]
+
+
+async def settled(conn: AsyncConnection, at_most: int = 50) -> list[tuple[UUID, UUID]]:
+    """Return placeholders of all accounts that became their replies, and were not forgotten. Shape: (account, turn)."""
+    return [(row.account_id, row.turn_id) for row in await conn.execute(_SETTLED, {"at_most": at_most})]
 
 
 async def leave(conn: AsyncConnection, turn_id: UUID, hold_s: float) -> PreviewRow | None:

@@ -22,13 +22,14 @@ class AttachmentState(StrEnum):
     """How a file stands; each but `waiting` is final.
 
     `stored`: its bytes are ours, looked at and safe to hand out. `refused`: it broke a rule, and `reason` says which.
-    `failed`: the platform did not hand it out, however often it was asked.
+    `failed`: the platform did not hand it out, however often it was asked. `expired`: it was stored, and deleted after its time.
     """
 
     WAITING = "waiting"
     STORED = "stored"
     REFUSED = "refused"
     FAILED = "failed"
+    EXPIRED = "expired"
 
 
 _KINDS: Final = {
@@ -81,4 +82,6 @@ class FileNote:
             return f"[{named} was not taken: {self.reason}]"
         if self.state == AttachmentState.FAILED:
             return f"[{named} could not be fetched: {self.reason}]"
+        if self.state == AttachmentState.EXPIRED:
+            return f"[{named} was deleted: {self.reason}]"
         return f"[{named} is still being fetched]"

@@ -63,6 +63,7 @@ class MattermostApi:
         acts: dict[str, Act] = {
             "me": self._me,
             "teams": self._teams,
+            "user": self._user,
             "create_post": self._create,
             "read_post": self._read,
             "patch_post": self._patch,
@@ -115,6 +116,12 @@ class MattermostApi:
         return Answer(
             {"id": bot.user_id, "username": bot.username, "is_bot": channel.options.is_bot, "roles": "system_user"}
         )
+
+    def _user(self, channel: Channel, args: Args, path: dict[str, str]) -> Answer:
+        person = channel.person_by_id(path["user"])
+        if person is None:
+            raise ServerError(404, "app.user.missing_account.const")
+        return Answer({"id": person.user_id, "username": person.name, "is_bot": person.is_bot, "roles": "system_user"})
 
     def _teams(self, channel: Channel, args: Args, path: dict[str, str]) -> Answer:
         return Answer([{"id": channel.bot.team_id, "name": "simulated"}])

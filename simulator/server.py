@@ -140,6 +140,7 @@ def _mattermost_routes(api: MattermostApi) -> list[Route]:
     calls = {
         "me": ("GET", "/users/me"),
         "teams": ("GET", "/users/me/teams"),
+        "user": ("GET", "/users/{user}"),
         "channels": ("GET", "/users/me/channels"),
         "typing": ("POST", "/users/me/typing"),
         "create_post": ("POST", "/posts"),

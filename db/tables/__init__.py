@@ -23,6 +23,7 @@ from db.tables.conversations import (
     turns,
 )
 from db.tables.files import chat_message_attachments
+from db.tables.garbage import file_garbage
 from db.tables.plumbing import channel_connections, outbox, worker_heartbeats
 from db.tables.previews import reply_previews
 from db.tables.uploads import chat_uploads
@@ -41,6 +42,7 @@ __all__ = [
     "chat_messages",
     "chat_sessions",
     "chat_uploads",
+    "file_garbage",
     "inbound_events",
     "memberships",
     "message_deliveries",

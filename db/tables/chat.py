@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    DateTime,
     Index,
     Integer,
     LargeBinary,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -92,6 +94,7 @@ chat_sessions = Table(
     Column("version", BigInteger, nullable=False, server_default=text("0")),
     moment("last_activity_at", required=True),
     moment("last_inbound_at"),
+    Column("profile_due_at", DateTime(timezone=True), server_default=func.now()),
     moment("closed_at"),
     moment("created_at", required=True),
     one_of("status", SessionStatus),
@@ -104,6 +107,7 @@ chat_sessions = Table(
     owned("assigned_agent_id", "ai_agents"),
     # Not by what changes with every message: such an update would write to every index of the table.
     Index("ix_chat_sessions_account", "account_id"),
+    Index("ix_chat_sessions_nameless", "profile_due_at", postgresql_where=text("platform_username IS NULL")),
 )
 
 webhook_deliveries = Table(

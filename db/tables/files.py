@@ -39,6 +39,7 @@ chat_message_attachments = Table(
     tenant_key(),
     owned("message_id", "chat_messages"),
     Index("ix_chat_message_attachments_content", "account_id", "content_hash"),
+    Index("ix_chat_message_attachments_stored", "settled_at", postgresql_where=sql("state = 'stored'")),
 )
 """`position`: from 0, in the message's order. `content_hash`: SHA-256 in hex, the bytes' key within the account, where
 the original had a `file_object_id`. `storage_url`: the key in the store, for operators; nobody downloads by it.

@@ -22,4 +22,5 @@ chat_uploads = Table(
     tenant_key(),
     owned("session_id", "chat_sessions"),
     Index("ix_chat_uploads_content", "account_id", "content_hash"),
+    Index("ix_chat_uploads_created_at", "created_at"),
 )

@@ -174,3 +174,18 @@ class TestSweep:
         await run(case, "UPDATE reply_previews SET due_at = now() - interval '1 second'")
         await placeholders.sweep()
         assert (asked(server), await left(case)) == (["deleteMessage"] * 2, [])
+
+    async def test_one_whose_reply_is_settled_is_forgotten_and_not_deleted(
+        self, case: Case, server: FakeServer, reply: str
+    ) -> None:
+        server.will(Reply(200, {"ok": True, "result": True}))
+        await leave(case, "shown", "5")
+        assert (await case.deliver(reply)).settled
+        # As where the worker died between the settled part and the forgetting.
+        await leave(case, "shown", "5")
+        asked_before, placeholders = asked(server), Placeholders(case.services.db, case.services.channels)
+        await placeholders.sweep()
+        assert await left(case) == ["shown"]
+        await run(case, "UPDATE message_deliveries SET settled_at = settled_at - interval '2 minutes'")
+        await placeholders.sweep()
+        assert (asked(server), await left(case)) == (asked_before, [])

@@ -64,7 +64,11 @@ WRONG = {
     ),
     "slack, a missing scope": Wrong(
         "slack", "The app lacks the scope chat:write; add it and install the app again",
-        options={"scopes": "im:history,channels:history,groups:history,mpim:history,app_mentions:read"}, ok=True,
+        options={"scopes": "im:history,channels:history,files:read,files:write,reactions:write"}, ok=True,
+    ),
+    "slack, no scope for files": Wrong(
+        "slack", "The app lacks the scope files:write: without it files cannot be sent; add it and install the app again",
+        options={"scopes": "chat:write,im:history,channels:history,files:read,reactions:write"}, ok=True,
     ),
     "slack, no signing secret": Wrong(
         "slack", "The signing secret is missing; without it no event can be trusted", given={"signing_secret": ""}

@@ -28,6 +28,7 @@ from adapters.base import (
 from adapters.models import AgentModels
 from adapters.registry import Platforms, platform_names
 from domain.agent import ChatMessage, ModelRequest, Role, TextDelta
+from domain.errors import UnavailableError
 from domain.message import TURN_KINDS, EventKind, InboundEvent, ReplyAddress
 from simulator.client import SimulatorClient
 from simulator.server import running_simulator
@@ -119,6 +120,27 @@ async def line(request: pytest.FixtureRequest, sim: SimulatorClient, http: httpx
 async def slack(sim: SimulatorClient, http: httpx2.AsyncClient) -> AsyncGenerator[Line]:
     async with running_hook() as hook:
         yield await line_to(sim, http, hook, "slack")
+
+
+class TestProfile:
+    async def test_says_a_name_where_messages_come_without(self, line: Line) -> None:
+        said = await line.bot.sim.say(line.bot.name, "alice", "hello")
+        found = await line.adapter.profile(line.channel, said["user_id"])
+        if not line.adapter.capabilities.names_apart:
+            assert found is None
+            return
+        assert found is not None
+        assert (found.id, found.name or found.username) == (said["user_id"], "alice")
+        assert await line.adapter.profile(line.channel, "nobody") is None
+
+    async def test_who_does_not_answer_is_asked_later(self, line: Line) -> None:
+        said = await line.bot.sim.say(line.bot.name, "alice", "hello")
+        if not line.adapter.capabilities.names_apart:
+            return
+        for kind in ("drop_before_accept", "server_error", "rate_limited"):
+            await line.bot.sim.fault(kind, channel=line.bot.name, times=1)
+            with pytest.raises(UnavailableError):
+                await line.adapter.profile(line.channel, said["user_id"])
 
 
 class TestPath:

@@ -14,6 +14,8 @@ from tests.e2e.lines import BY_WEBHOOK, HEARD, PLATFORMS, open_line, quiet, said
 from tests.e2e.system import System
 
 WORDS = ["one", "two", "three"]
+SHORT = ("discord", "slack")
+"""One that is heard over a socket and one by webhook; the sockets' own deaths are in test_connections.py."""
 
 
 class TestCopies:
@@ -37,7 +39,9 @@ class TestCopies:
 
 class TestKilledListener:
     @pytest.mark.parametrize("point", ["intake.stored", pytest.param("intake.heard", marks=pytest.mark.full)])
-    @pytest.mark.parametrize("platform", PLATFORMS)
+    @pytest.mark.parametrize(
+        "platform", [*SHORT, *(pytest.param(one, marks=pytest.mark.full) for one in PLATFORMS if one not in SHORT)]
+    )
     async def test_what_was_being_stored_is_answered_once(self, system: System, platform: str, point: str) -> None:
         talk = await open_line(system, platform)
         await tell(talk, "alice", "one")

@@ -45,7 +45,7 @@ from adapters.registry import Outside, register
 from adapters.uploads import NO_BYTES
 from domain.channel import Platform
 from domain.errors import InvalidInputError, UnavailableError
-from domain.message import Attachment, ReplyAddress
+from domain.message import Attachment, ReplyAddress, Sender
 from domain.outbound import FilePart, Reaction
 
 __all__ = ["Discord", "DiscordGateway", "short_nonce"]
@@ -147,6 +147,10 @@ class Discord:
         """Show "typing" for ten seconds; a bot has no read marks."""
         if indication is Indication.TYPING:
             await self._call(channel, "POST", f"channels/{quote(address.chat, safe='')}/typing", {}, timeout_s=5.0)
+
+    async def profile(self, channel: ChannelContext, person: str) -> Sender | None:
+        """Every message says its author's name, as far as anybody is told."""
+        return None
 
     async def check(self, channel: ChannelContext, webhook_url: str | None) -> CheckResult:
         """Ask who we are; with `webhook_url`, have interactions sent there (Discord tests it) and offer the command."""

@@ -47,14 +47,15 @@ from adapters.platform.mattermost.edits import RULES, deleted, edit_body, edited
 from adapters.platform.mattermost.errors import ROOT_REFUSED, result_of
 from adapters.platform.mattermost.item import NONCE
 from adapters.platform.mattermost.parsing import parse_body
+from adapters.platform.mattermost.profiles import read_person
 from adapters.platform.mattermost.proof import verify_token
 from adapters.platform.mattermost.sending import OUTBOUND, emoji_name, post_body
-from adapters.platform.mattermost.site import api_base, bearer, unsafe
+from adapters.platform.mattermost.site import Site, bearer
 from adapters.registry import Outside, register
 from adapters.uploads import NO_BYTES, as_upload, upload_failed
 from domain.channel import Platform
 from domain.errors import InvalidInputError, UnavailableError
-from domain.message import Attachment, ReplyAddress
+from domain.message import Attachment, ReplyAddress, Sender
 from domain.outbound import Buttons, FilePart, Menu, Reaction
 
 __all__ = ["Mattermost", "MattermostSocket"]
@@ -70,6 +71,7 @@ class Mattermost:
 
     platform = Platform("mattermost")
     capabilities = Capabilities(
+        names_apart=True,
         label="Mattermost",
         credentials=(
             CredentialField("site_url", "Server address", "As in the browser, https://…", secret=False),
@@ -93,8 +95,8 @@ class Mattermost:
     )
 
     def __init__(self, outside: Outside) -> None:
-        self._http = outside.http
-        self._foreign_base = outside.api_base
+        self._site = Site(outside)
+        self._http = self._site.http
 
     def verify(self, request: WebhookRequest, channel: ChannelContext, now: float) -> None:
         """Compare the body's token, or check our own seal on a pressed button; neither scheme has a time."""
@@ -114,7 +116,7 @@ class Mattermost:
 
     async def send(self, channel: ChannelContext, request: SendRequest) -> SendResult:
         """Post one part, its file first. A thread named by one of its replies is corrected once, within the same claim."""
-        wrong = unsafe(channel, self._foreign_base)
+        wrong = self._site.unsafe(channel)
         if wrong is not None:
             return Refused(ErrorClass.CHANNEL_BROKEN, "site_url", wrong)
         payload = request.part.payload
@@ -154,7 +156,7 @@ class Mattermost:
         if request.file is None:
             return NO_BYTES
         form = Form({"channel_id": request.address.chat}, as_upload("files", request.file))
-        url = f"{api_base(channel, self._foreign_base)}/files"
+        url = f"{self._site.base(channel)}/files"
         given = Call(url, form=form, headers=bearer(channel), timeout_s=request.timeout_s)
         answer = result_of(await call(self._http, given))
         if not isinstance(answer, dict):
@@ -213,7 +215,7 @@ class Mattermost:
             raise _media_error(info)
         mime, name = info.get("mime_type"), info.get("name")
         return MediaSource(
-            f"{api_base(channel, self._foreign_base)}/{path}",
+            f"{self._site.base(channel)}/{path}",
             bearer(channel),
             mime if isinstance(mime, str) else attachment.mime_type,
             name if isinstance(name, str) else attachment.filename,
@@ -221,14 +223,18 @@ class Mattermost:
 
     async def indicate(self, channel: ChannelContext, address: ReplyAddress, indication: Indication) -> None:
         """Show "typing"; a bot has no read marks."""
-        if indication is Indication.TYPING and unsafe(channel, self._foreign_base) is None:
+        if indication is Indication.TYPING and self._site.unsafe(channel) is None:
             body = {"channel_id": address.chat, "parent_id": address.thread or ""}
-            url = f"{api_base(channel, self._foreign_base)}/users/me/typing"
+            url = f"{self._site.base(channel)}/users/me/typing"
             await call(self._http, Call(url, json_body=body, headers=bearer(channel), timeout_s=5.0))
+
+    async def profile(self, channel: ChannelContext, person: str) -> Sender | None:
+        """Ask for a user name."""
+        return read_person(result_of(await self._get(channel, f"users/{quote(person, safe='')}")), person)
 
     async def check(self, channel: ChannelContext, webhook_url: str | None) -> CheckResult:
         """Ask who we are and in which teams. Webhooks and commands are made by hand on the server."""
-        wrong = unsafe(channel, self._foreign_base)
+        wrong = self._site.unsafe(channel)
         if wrong is not None:
             return CheckResult(ok=False, problems=(wrong,))
         me = result_of(await self._get(channel, "users/me"))
@@ -254,7 +260,7 @@ class Mattermost:
         method: str = "POST",
     ) -> Outcome:
         given = Call(
-            f"{api_base(channel, self._foreign_base)}/{path}",
+            f"{self._site.base(channel)}/{path}",
             method=method,
             json_body=body,
             headers=bearer(channel),
@@ -266,7 +272,7 @@ class Mattermost:
     async def _get(
         self, channel: ChannelContext, path: str, params: Mapping[str, str] | None = None, method: str = "GET"
     ) -> Outcome:
-        url = f"{api_base(channel, self._foreign_base)}/{path}"
+        url = f"{self._site.base(channel)}/{path}"
         return await call(self._http, Call(url, method=method, params=params, headers=bearer(channel)))
 
 

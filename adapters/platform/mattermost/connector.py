@@ -25,9 +25,9 @@ from adapters.foreign import decode_object
 from adapters.http import Answer, Call, call
 from adapters.platform.mattermost.frames import read_frame, read_post
 from adapters.platform.mattermost.payloads import Post
-from adapters.platform.mattermost.site import api_base, bearer, unsafe
+from adapters.platform.mattermost.site import Site, bearer, forbidden
 from adapters.registry import Outside
-from domain.errors import PayloadError
+from domain.errors import ForbiddenAddressError, PayloadError
 from domain.message import EventKind, InboundEvent
 
 _REFUSED: Final = "The server does not accept the bot's token; make a new one in the System console, Bot accounts"
@@ -71,12 +71,12 @@ class MattermostSocket:
     """The connector; see adapters/connectors.py."""
 
     def __init__(self, outside: Outside, backoff: Backoff | None = None) -> None:
-        self._outside = outside
+        self._site = Site(outside)
         self._backoff = backoff or Backoff()
 
     async def run(self, channel: ChannelContext, position: Mapping[str, str]) -> AsyncIterator[Heard]:
         """Listen for ever. Raises ConnectorStoppedError."""
-        wrong = unsafe(channel, self._outside.api_base)
+        wrong = self._site.unsafe(channel)
         if wrong is not None:
             raise ConnectorStoppedError(wrong)
         place = _Place.of(position)
@@ -93,6 +93,8 @@ class MattermostSocket:
                 if refused.response.status_code in {401, 403}:
                     raise ConnectorStoppedError(_REFUSED) from refused
                 trouble = f"Mattermost answers {refused.response.status_code}"
+            except ForbiddenAddressError as error:
+                raise ConnectorStoppedError(forbidden(error.message)) from error
             except (ConnectionClosed, OSError, WebSocketException, TimeoutError) as error:
                 # The position stays: the server keeps what was missed for a while.
                 trouble = f"Mattermost cannot be reached: {type(error).__name__}"
@@ -100,11 +102,10 @@ class MattermostSocket:
             await asyncio.sleep(self._backoff.wait_s())
 
     async def _connection(self, channel: ChannelContext, place: _Place) -> AsyncIterator[Heard]:
-        base = "ws" + api_base(channel, self._outside.api_base).removeprefix("http")
+        base = "ws" + self._site.base(channel).removeprefix("http")
         query = urlencode({"connection_id": place.connection, "sequence_number": str(place.seq)})
-        proxy = None if self._outside.api_base is not None else True
-        target = f"{base}/websocket?{query}"
-        async with connect(target, max_size=_MAX_BYTES, open_timeout=_TIMEOUT_S, proxy=proxy) as socket:
+        target, opened = f"{base}/websocket?{query}", await self._site.socket(channel)
+        async with connect(target, max_size=_MAX_BYTES, open_timeout=_TIMEOUT_S, proxy=None, sock=opened) as socket:
             await self._prove(socket, channel)
             async for raw in socket:
                 async for heard in self._frame(channel, place, raw):
@@ -187,8 +188,8 @@ class MattermostSocket:
         return [cast("dict[str, object]", one) for one in listed if isinstance(one, dict)]
 
     async def _get(self, channel: ChannelContext, path: str, params: Mapping[str, str]) -> object:
-        url = f"{api_base(channel, self._outside.api_base)}/{path}"
-        outcome = await call(self._outside.http, Call(url, method="GET", params=params, headers=bearer(channel)))
+        url = f"{self._site.base(channel)}/{path}"
+        outcome = await call(self._site.http, Call(url, method="GET", params=params, headers=bearer(channel)))
         if not isinstance(outcome, Answer) or outcome.status != 200:
             # Half a history would be taken for the whole: come back and try again.
             raise ConnectionResetError("what was missed could not be read")

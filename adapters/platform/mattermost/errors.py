@@ -10,6 +10,7 @@ from typing import Final
 
 from adapters.base import ErrorClass, Refused, SendResult, Unknown
 from adapters.http import Answer, Lost, NotSent, Outcome
+from adapters.platform.mattermost.site import forbidden
 
 _PERMANENT: Final = {
     "model.post.is_valid.message_length.app_error": "The message is longer than this server allows",
@@ -33,6 +34,8 @@ _DEFAULT_WAIT_S: Final = 30.0
 
 def result_of(outcome: Outcome) -> dict[str, object] | SendResult:
     """Return a call's answer, or how the call failed."""
+    if isinstance(outcome, NotSent) and outcome.forbidden is not None:
+        return Refused(ErrorClass.CHANNEL_BROKEN, "site_url", forbidden(outcome.forbidden))
     if isinstance(outcome, NotSent):
         return Refused(ErrorClass.TRANSIENT, outcome.reason, "The Mattermost server could not be reached")
     if isinstance(outcome, Lost):

@@ -46,13 +46,14 @@ from adapters.platform.slack.edits import RULES, deleted, edit_payload, edited, 
 from adapters.platform.slack.errors import result_of
 from adapters.platform.slack.files import find_file, send_file
 from adapters.platform.slack.parsing import parse_body
+from adapters.platform.slack.profiles import read_person
 from adapters.platform.slack.reading import missing_scopes, next_cursor, object_of, with_nonce
 from adapters.platform.slack.sending import OUTBOUND, emoji_name, message_body
 from adapters.platform.slack.socket_mode import SlackSocketMode
 from adapters.registry import Outside, register
 from domain.channel import Platform
 from domain.errors import InvalidInputError, SignatureError, UnavailableError
-from domain.message import Attachment, ReplyAddress
+from domain.message import Attachment, ReplyAddress, Sender
 from domain.outbound import FilePart, Reaction
 
 __all__ = ["Slack", "SlackSocketMode"]
@@ -69,6 +70,7 @@ class Slack:
 
     platform = Platform("slack")
     capabilities = Capabilities(
+        names_apart=True,
         label="Slack",
         credentials=(
             CredentialField("bot_token", "Bot token", "api.slack.com/apps, OAuth & Permissions; it starts with xoxb-"),
@@ -205,6 +207,10 @@ class Slack:
 
     async def indicate(self, channel: ChannelContext, address: ReplyAddress, indication: Indication) -> None:
         """Bots can show neither typing nor reading in ordinary conversations."""
+
+    async def profile(self, channel: ChannelContext, person: str) -> Sender | None:
+        """Ask for a name; it takes the scope users:read."""
+        return read_person(result_of(await self._read(channel, "users.info", {"user": person})), person)
 
     async def check(self, channel: ChannelContext, webhook_url: str | None) -> CheckResult:
         """Ask who we are. The webhook's address is entered by hand: Slack has no call for it."""

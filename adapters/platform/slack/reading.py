@@ -9,6 +9,12 @@ from adapters.http import Answer, Outcome
 from adapters.platform.slack.sending import EVENT_TYPE
 
 _NEEDED_SCOPES: Final = ("chat:write", "channels:history", "im:history")
+_WITHOUT: Final = {
+    "files:read": "files that people send cannot be fetched, and a file whose answer was lost not looked up",
+    "files:write": "files cannot be sent",
+    "reactions:write": "reactions cannot be sent",
+}
+"""What does not work without a scope that is not needed for text: https://docs.slack.dev/reference/scopes."""
 
 
 def object_of(value: object) -> dict[str, object]:
@@ -37,8 +43,8 @@ def missing_scopes(outcome: Outcome) -> list[str]:
     if granted is None:
         return []
     have = {scope.strip() for scope in granted.split(",")}
-    return [
-        f"The app lacks the scope {scope}; add it and install the app again"
-        for scope in _NEEDED_SCOPES
-        if scope not in have
+    needed = [f"The app lacks the scope {scope}" for scope in _NEEDED_SCOPES if scope not in have]
+    without = [
+        f"The app lacks the scope {scope}: without it {loss}" for scope, loss in _WITHOUT.items() if scope not in have
     ]
+    return [f"{problem}; add it and install the app again" for problem in (*needed, *without)]

@@ -53,7 +53,7 @@ from adapters.registry import Outside, register
 from adapters.uploads import NO_BYTES
 from domain.channel import Platform
 from domain.errors import InvalidInputError, SignatureError, UnavailableError
-from domain.message import Attachment, ReplyAddress
+from domain.message import Attachment, ReplyAddress, Sender
 from domain.outbound import Reaction
 
 __all__ = ["Telegram", "TelegramPolling"]
@@ -154,6 +154,10 @@ class Telegram:
             if address.thread is not None:
                 payload["message_thread_id"] = number(address.thread)
             await self._call(channel, "sendChatAction", payload, timeout_s=5.0)
+
+    async def profile(self, channel: ChannelContext, person: str) -> Sender | None:
+        """Every message says its author's name, as far as anybody is told."""
+        return None
 
     async def check(self, channel: ChannelContext, webhook_url: str | None) -> CheckResult:
         """Ask who we are and, with `webhook_url`, have updates sent there."""

@@ -47,7 +47,7 @@ from adapters.registry import Outside, register
 from adapters.uploads import NO_BYTES, as_upload, upload_failed
 from domain.channel import Platform
 from domain.errors import InvalidInputError, SignatureError, UnavailableError
-from domain.message import Attachment, ReplyAddress
+from domain.message import Attachment, ReplyAddress, Sender
 from domain.outbound import FilePart
 
 _VERSION: Final = "v23.0"
@@ -178,6 +178,10 @@ class WhatsApp:
         if indication is Indication.TYPING:
             body["typing_indicator"] = {"type": "text"}
         await self._post(channel, f"{_phone(channel)}/messages", body, timeout_s=5.0)
+
+    async def profile(self, channel: ChannelContext, person: str) -> Sender | None:
+        """Every message says its author's name, as far as anybody is told."""
+        return None
 
     async def check(self, channel: ChannelContext, webhook_url: str | None) -> CheckResult:
         """Ask whose number it is and, with `webhook_url`, have this number's webhooks sent there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -10,6 +11,7 @@ import pytest_asyncio
 
 from adapters.base import ChannelContext
 from adapters.connectors import Backoff, ConnectorStoppedError
+from adapters.guard import way_out
 from adapters.platform.mattermost import MattermostSocket
 from adapters.registry import Outside
 from domain.message import EventKind
@@ -136,3 +138,20 @@ class TestGoingOn:
         inside = ChannelContext("c", {**bot.credentials, "site_url": "http://169.254.169.254"})
         async with listening(bot, MattermostSocket(Outside(bot.http)), inside) as ear:
             assert isinstance(await ear.until_ended(), ConnectorStoppedError)
+
+    @pytest.mark.parametrize("allowed", [True, False])
+    async def test_a_name_that_leads_inside_is_connected_to_only_if_it_was_named(
+        self, sim: SimulatorClient, bot: Bot, allowed: bool
+    ) -> None:
+        async def inside(_host: str, _port: int) -> list[str]:
+            return ["127.0.0.1"]
+
+        there = f"chat.example.org:{urlsplit(bot.sim.origin).port}"
+        way = way_out([there] if allowed else [], resolver=inside)
+        named = ChannelContext("c", {**bot.credentials, "site_url": f"http://{there}"})
+        async with listening(bot, MattermostSocket(Outside(bot.http, tenants=way)), named) as ear:
+            if allowed:
+                await listeners(sim, bot, 1)
+            else:
+                assert isinstance(await ear.until_ended(), ConnectorStoppedError)
+        await way.http.aclose()

@@ -23,6 +23,7 @@ from adapters.base import (
     RenderedPart,
     SendRequest,
 )
+from adapters.guard import way_out
 from adapters.registry import Platforms
 from domain.errors import InvalidInputError, UnavailableError
 from domain.message import Attachment, MessageType, ReplyAddress
@@ -86,7 +87,8 @@ class TestSend:
         "site",
         ["", "chat.example.org", "ftp://x.test", "http://127.0.0.1:8065", "http://[::1]/", "https://169.254.169.254",
          "http://localhost", "http://2130706433", "http://0x7f.1", "http://[::ffff:127.0.0.1]", "https://u:p@x.test",
-         "http://[", "https://metadata.google.internal", "https://x.test/?a=1", "http://x.test:port"],
+         "http://[", "https://metadata.google.internal", "https://x.test/?a=1", "http://x.test:port", "http://10.0.0.5:8065",
+         "https://192.168.1.1", "http://[fd00::1]"],
     )  # fmt: skip
     async def test_an_address_that_is_nobodys_server(self, http: httpx2.AsyncClient, site: str) -> None:
         adapter = Platforms(http).get("mattermost")
@@ -95,6 +97,41 @@ class TestSend:
         assert isinstance(refused, Refused)
         assert refused.error_class is ErrorClass.CHANNEL_BROKEN
         assert not (await adapter.check(channel, None)).ok
+
+
+class TestPrivateServer:
+    """A name that leads into a private network: refused before anything is connected to, unless an operator named it."""
+
+    @staticmethod
+    def channel(server: FakeServer) -> ChannelContext:
+        port = urlsplit(server.origin).port
+        return ChannelContext("c", {**CASE.credentials, "site_url": f"http://chat.example.org:{port}"})
+
+    @staticmethod
+    async def inside(_host: str, _port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    async def test_nothing_is_asked_of_it(self, http: httpx2.AsyncClient, server: FakeServer) -> None:
+        way = way_out(resolver=self.inside)
+        adapter, channel = Platforms(http, tenants=way).get("mattermost"), self.channel(server)
+        refused = await adapter.send(channel, request())
+        assert isinstance(refused, Refused)
+        assert (refused.error_class, refused.code) == (ErrorClass.CHANNEL_BROKEN, "site_url")
+        assert "POWERNODE_ALLOWED_PRIVATE_HOSTS" in refused.message
+        found = await adapter.check(channel, None)
+        assert (found.ok, "POWERNODE_ALLOWED_PRIVATE_HOSTS" in found.problems[0]) == (False, True)
+        await adapter.indicate(channel, ReplyAddress("channel1", None, "post1"), Indication.TYPING)
+        assert server.received == []
+        await way.http.aclose()
+
+    async def test_one_that_was_named_is_reached(self, http: httpx2.AsyncClient, server: FakeServer) -> None:
+        server.will(Reply(201, CASE.accepted))
+        port = urlsplit(server.origin).port
+        way = way_out([f"chat.example.org:{port}"], resolver=self.inside)
+        adapter = Platforms(http, tenants=way).get("mattermost")
+        assert await adapter.send(self.channel(server), request()) == Accepted(CASE.accepted_id)
+        assert len(server.received) == 1
+        await way.http.aclose()
 
 
 def listed(*posts: dict[str, object]) -> Reply:

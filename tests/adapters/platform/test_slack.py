@@ -201,4 +201,12 @@ class TestCheck:
         server.will(Reply(200, {"ok": True, **ME}, {"X-OAuth-Scopes": "chat:write,im:history"}))
         found = await slack.check(CHANNEL, None)
         assert found.ok
-        assert [problem for problem in found.problems if "channels:history" in problem]
+        assert found.problems == (
+            "The app lacks the scope channels:history; add it and install the app again",
+            (
+                "The app lacks the scope files:read: without it files that people send cannot be fetched, and a file whose "
+                "answer was lost not looked up; add it and install the app again"
+            ),
+            "The app lacks the scope files:write: without it files cannot be sent; add it and install the app again",
+            "The app lacks the scope reactions:write: without it reactions cannot be sent; add it and install the app again",
+        )
