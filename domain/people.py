@@ -21,7 +21,7 @@ class Severity(StrEnum):
 
 
 class AccountStatus(StrEnum):
-    """Whether people of an account get in: only where it is `active`."""
+    """Whether people and services of an account get in: only where it is `active`. Webhooks are taken all the same."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"

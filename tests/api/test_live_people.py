@@ -206,6 +206,7 @@ class TestCustomers:
     ) -> None:
         admin, theirs = await login(), await login()
         await make_admin(database_urls, admin)
+        token = await a_service(database_urls, theirs)
         name, target = identifier("CustomerChannel"), str(theirs.tenant.account_id)
         async with live.client(admin) as client, live.client(theirs) as victim:
             await entered(client, name)
@@ -222,8 +223,10 @@ class TestCustomers:
             frames, _ = await victim.until_closed()
             assert frames[-1]["reconnect"] is False
             assert (await theirs.get("/auth/me")).status_code == 401
+            assert await serves(theirs, token) == 401
             await self.changed(client, name, target, "active")
             assert (await theirs.get("/auth/me")).status_code == 200
+            assert await serves(theirs, token) == 200
             assert (await asked(client, name, "ping"))["customer_count"] >= 2
 
     @staticmethod
@@ -261,6 +264,22 @@ class TestCustomers:
         assert (await admin.get(f"/chat/channels/{theirs.tenant.channel_id}")).status_code == 404
         assert (await admin.get("/analytics")).status_code == 403
         assert Permission.SYSTEM_ADMIN not in (await theirs.get("/auth/me")).json()["data"]["permissions"]
+
+
+async def a_service(urls: DatabaseUrls, person: Person) -> str:
+    owner = Database(urls.owner, pool_size=1)
+    async with owner.account(person.tenant.account_id) as conn:
+        token = await accounts.create_service_token(
+            conn, person.tenant.account_id, name="Bot", permissions=[Permission.MISSIONS_READ]
+        )
+    await owner.close()
+    return token
+
+
+async def serves(person: Person, token: str) -> int:
+    """How a service is answered."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return (await person.client.get("/api/v1/ai/missions", headers=headers)).status_code
 
 
 def slug(person: Person) -> str:

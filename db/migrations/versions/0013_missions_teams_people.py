@@ -51,6 +51,17 @@ LOGIN = """
       WHERE lower(u.email) = lower(login_email) AND u.is_active{active} ORDER BY m.created_at
     $$
 """
+SERVICE = """
+    CREATE OR REPLACE FUNCTION open_service(hash bytea)
+    RETURNS TABLE (id uuid, account_id uuid, name text, permissions text[], stream_prefixes text[])
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    BEGIN
+      RETURN QUERY
+        UPDATE service_tokens t SET last_used_at = now() WHERE t.token_hash = hash AND t.revoked_at IS NULL{active}
+        RETURNING t.id, t.account_id, t.name, t.permissions, t.stream_prefixes;
+    END $$
+"""
+SERVED = " AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = t.account_id AND a.status = 'active')"
 # What a platform administrator may see across accounts. Each asks the flag itself, as it is now: nobody gets a row by
 # a permission that a process remembers.
 REVENUE = """
@@ -182,11 +193,13 @@ def upgrade() -> None:
     op.execute(OPEN)
     _grant(OPENED, role)
     op.execute(LOGIN.format(active=" AND a.status = 'active'"))
+    op.execute(SERVICE.format(active=SERVED))
 
 
 def downgrade() -> None:
     """Take back."""
     role = app_role()
+    op.execute(SERVICE.format(active=""))
     op.execute(LOGIN.format(active=""))
     op.execute(f"DROP FUNCTION {OPENED}")
     op.execute(OPEN_BEFORE)
