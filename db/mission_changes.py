@@ -12,6 +12,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.missions import approval_of, mission_view, row_of
@@ -174,7 +175,7 @@ async def record_pull_request(conn: AsyncConnection, mission_id: UUID, number: i
 
 
 async def record_deployment(conn: AsyncConnection, mission_id: UUID, where: Deployment) -> Aggregate:
-    """Keep where a mission's result runs. Raises NotFoundError."""
+    """Keep where a mission's result runs. Raises NotFoundError; ConflictError where another active one has the port."""
     values = {
         "deployed_url": where.url, "deployed_port": where.port, "deployed_container_id": where.container_id,
     }  # fmt: skip
@@ -242,7 +243,11 @@ async def _locked(conn: AsyncConnection, mission_id: UUID) -> Row[Any]:
 
 async def _change(conn: AsyncConnection, mission_id: UUID, values: Mapping[str, object]) -> Row[Any]:
     touched = {"version": ai_missions.c.version + 1, "updated_at": func.now(), **values}
-    await conn.execute(update(ai_missions).where(ai_missions.c.id == mission_id).values(touched))
+    try:
+        async with conn.begin_nested():
+            await conn.execute(update(ai_missions).where(ai_missions.c.id == mission_id).values(touched))
+    except IntegrityError as error:  # two active missions have one port when it is recorded, or when one goes on
+        raise ConflictError("The mission's port is taken, or is none of 6000 to 6199") from error
     return await _row(conn, mission_id)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio import Redis
 from sqlalchemy import text
@@ -29,7 +29,7 @@ class TestChange:
                 assert await change(database_urls.owner, redis_url, tenant.email.upper(), granted=granted)
                 async with database.open() as conn:
                     assert await is_platform_admin(conn, tenant.user_id) is granted
-                message: Any = await heard.get_message(ignore_subscribe_messages=True, timeout=WAIT_S)
+                message = cast("Any", await heard.get_message(ignore_subscribe_messages=True, timeout=WAIT_S))
                 assert message is not None
                 assert str(tenant.user_id) in str(message["data"])
 
