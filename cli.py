@@ -100,6 +100,14 @@ def migrate() -> int:
 
 
 @app.command
+def platform_admin(email: str, *, revoke: Annotated[bool, Parameter(help="Take it away again.")] = False) -> int:
+    """Let a person administer the whole installation: all customers, all figures."""
+    from stack.platform_admin import run
+
+    return run(StackSettings.load(), email, granted=not revoke)
+
+
+@app.command
 def status(*, json: Annotated[bool, Parameter(help="For programs.")] = False) -> int:
     """Show what runs and what needs a person."""
     from stack.status import show

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, TypeVar
-from uuid import UUID
+from collections.abc import Mapping
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api import finders_teams
+from api.finding import Finder, by_id
 from db import channel_status, session_views
 from domain.views import ChannelSummaryView, SessionView
 from realtime.channel import ConversationRef
-
-V = TypeVar("V")
-Finder = Callable[[AsyncConnection, str], Awaitable[object | None]]
-
-
-def by_id(
-    find: Callable[[AsyncConnection, UUID], Awaitable[V | None]],
-) -> Callable[[AsyncConnection, str], Awaitable[V | None]]:
-    """Return a finder by UUID; what is no UUID is not found."""
-
-    async def finder(conn: AsyncConnection, key: str) -> V | None:
-        try:
-            row_id = UUID(key)
-        except ValueError:
-            return None
-        return await find(conn, row_id)
-
-    return finder
 
 
 async def _conversation(conn: AsyncConnection, key: str) -> ConversationRef | None:
@@ -40,4 +23,5 @@ FINDERS: Final[Mapping[type, Finder]] = {
     ChannelSummaryView: by_id(channel_status.find),
     ConversationRef: _conversation,
     SessionView: by_id(session_views.find),
+    **finders_teams.FINDERS,
 }

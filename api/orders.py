@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from api import orders_teams
 from api.deps import Principal
 from api.messages import send_as_operator
 from api.services import Services
@@ -34,4 +35,7 @@ async def _send_message(services: Services, identity: Identity, order: SendMessa
     await send_as_operator(services, principal(identity), session_id, order.content, order.client_id)
 
 
-HANDLERS: Final[Mapping[type[Order[Any]], Handler]] = {SendMessage: _send_message}
+HANDLERS: Final[Mapping[type[Order[Any]], Handler]] = {
+    SendMessage: _send_message,
+    **orders_teams.HANDLERS,
+}

@@ -27,6 +27,9 @@ _MEMBER: Final = text(
     "INSERT INTO memberships (account_id, user_id, role) VALUES (:account_id, :user_id, :role)"
     " ON CONFLICT (account_id, user_id) DO UPDATE SET role = excluded.role"
 )
+_PLATFORM_ADMIN: Final = text(
+    "UPDATE users SET platform_admin = :granted WHERE lower(email) = lower(:email) RETURNING id"
+)
 _AGENT: Final = text(
     "INSERT INTO ai_agents (id, account_id, name, slug, provider, model, system_prompt, tools)"
     " VALUES (:id, :account_id, :name, :slug, :provider, :model, :system_prompt, :tools)"
@@ -53,6 +56,14 @@ async def create_member(
     ).scalar_one()
     await conn.execute(_MEMBER, {"account_id": account_id, "user_id": user_id, "role": role.value})
     return user_id
+
+
+async def set_platform_admin(conn: AsyncConnection, email: str, *, granted: bool = True) -> UUID | None:
+    """Make a person an administrator of the whole installation, or no longer; return who it is, None for nobody."""
+    found: UUID | None = (
+        await conn.execute(_PLATFORM_ADMIN, {"email": email, "granted": granted})
+    ).scalar_one_or_none()
+    return found
 
 
 async def create_agent(

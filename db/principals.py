@@ -69,7 +69,9 @@ async def find_login(conn: AsyncConnection, email: str) -> Login | None:
 async def open_member(
     conn: AsyncConnection, user_id: UUID, account_id: UUID, token_id: str, issued_at: datetime
 ) -> Member | None:
-    """Enter the account as this person; None when they left it, are inactive, or the token was revoked."""
+    """Enter the account as this person; None when they left it, are inactive, the account is not active, or
+    the token was revoked. A platform administrator has `system.admin` beside what the role may.
+    """
     row = (
         await conn.execute(
             _OPEN, {"user_id": user_id, "account_id": account_id, "token_id": token_id, "issued_at": issued_at}
@@ -78,7 +80,8 @@ async def open_member(
     if row is None:
         return None
     role = Role(row.role)
-    return Member(row.email, row.name, role, ROLE_PERMISSIONS[role])
+    extra = {Permission.SYSTEM_ADMIN} if row.platform_admin else set[Permission]()
+    return Member(row.email, row.name, role, ROLE_PERMISSIONS[role] | extra)
 
 
 def service_token_hash(token: str) -> bytes:

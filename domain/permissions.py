@@ -43,6 +43,8 @@ class Permission(StrEnum):
     SUBSCRIPTIONS_READ = "billing.subscriptions.read"
     CUSTOMERS_READ = "customers.read"
     CUSTOMERS_MANAGE = "customers.manage"
+    SYSTEM_ADMIN = "system.admin"
+    """No role's: what a platform administrator has in addition (`users.platform_admin`)."""
 
 
 class Role(StrEnum):
@@ -79,7 +81,7 @@ _OPERATOR: Final = _VIEWER | {
     Permission.PIPELINES_LOGS,
     Permission.ANALYTICS_VIEW,
 }
-_ALL: Final = frozenset(Permission)
+_ALL: Final = frozenset(Permission) - {Permission.SYSTEM_ADMIN}
 
 ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     Role.OWNER: _ALL,

@@ -20,11 +20,12 @@ again by offset; passing ones are sent to whoever listens. Views are those of RE
 
 
 def _type(event: type[Event]) -> str:
-    return str(get_args(event.model_fields["type"].annotation)[0])
+    named = event.model_fields.get("type") or event.model_fields["event"]
+    return str(get_args(named.annotation)[0])
 
 
 def _fields(event: type[Event]) -> str:
-    names = [name for name in event.model_fields if name != "type"]
+    names = [name for name, field in event.model_fields.items() if name != "type" and not field.exclude]
     return ", ".join(f"`{name}`" for name in names)
 
 
@@ -37,6 +38,11 @@ def events() -> str:
     ]
     streams = (
         "\n\nStreams: `ai_conversation_{conversation_id}` (AiConversationChannel), `chat_session_{id}`"
-        " (ChatSessionChannel), `chat_channel_{id}` (ChatChannelChannel).\n"
+        " (ChatSessionChannel), `chat_channel_{id}` (ChatChannelChannel),"
+        " `mission:mission:{id}` and `mission:account:{account id}` (MissionChannel), `team_channel:{id}` (TeamChannelChannel),"
+        " `team_execution:{team id}` (TeamExecutionChannel), `notifications:{account id}:{user id}` (NotificationChannel),"
+        " `account_subscription_{account id}` (SubscriptionChannel), `customer_updates_{account id}` and"
+        " `customer_updates_global` (CustomerChannel), `analytics_account_{account id}` and `analytics_global`"
+        " (AnalyticsChannel).\n"
     )
     return _HEAD + "\n".join(rows) + streams

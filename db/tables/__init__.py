@@ -24,16 +24,25 @@ from db.tables.conversations import (
 )
 from db.tables.files import chat_message_attachments
 from db.tables.garbage import file_garbage
+from db.tables.missions import ai_mission_approvals, ai_missions
+from db.tables.people import account_subscriptions, analytics_alerts, notifications, plans
 from db.tables.plumbing import channel_connections, outbox, worker_heartbeats
 from db.tables.previews import reply_previews
+from db.tables.teams import agent_team_members, agent_teams, team_channels, team_executions, team_messages
 from db.tables.uploads import chat_uploads
 
 __all__ = [
+    "account_subscriptions",
     "accounts",
+    "agent_team_members",
+    "agent_teams",
     "ai_agents",
     "ai_budgets",
     "ai_conversations",
     "ai_messages",
+    "ai_mission_approvals",
+    "ai_missions",
+    "analytics_alerts",
     "budget_reservations",
     "channel_connections",
     "chat_blacklists",
@@ -47,11 +56,16 @@ __all__ = [
     "memberships",
     "message_deliveries",
     "metadata",
+    "notifications",
     "outbox",
+    "plans",
     "reply_previews",
     "revoked_tokens",
     "service_tokens",
     "session_aliases",
+    "team_channels",
+    "team_executions",
+    "team_messages",
     "tool_approvals",
     "turn_steps",
     "turns",

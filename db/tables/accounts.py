@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, LargeBinary, Table, Text, Uuid, func, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, LargeBinary, Table, Text, Uuid, func, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from db.tables.base import account, metadata, moment, one_of, uuid_key
+from db.tables.base import account, metadata, moment, one_of, status_column, uuid_key
+from domain.people import AccountStatus
 from domain.permissions import Role
 
 accounts = Table(
@@ -14,7 +15,11 @@ accounts = Table(
     uuid_key(),
     Column("name", Text, nullable=False),
     Column("slug", Text, nullable=False, unique=True),
+    status_column("status", "active"),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
     moment("created_at", required=True),
+    moment("updated_at", required=True),
+    one_of("status", AccountStatus),
 )
 
 users = Table(
@@ -25,6 +30,7 @@ users = Table(
     Column("name", Text, nullable=False),
     Column("password_hash", Text, nullable=False),
     Column("is_active", Boolean, nullable=False, server_default=text("true")),
+    Column("platform_admin", Boolean, nullable=False, server_default=text("false")),
     moment("tokens_valid_after"),
     moment("created_at", required=True),
     Index("uq_users_email", func.lower(text("email")), unique=True),

@@ -82,3 +82,10 @@ def tenant_key() -> PrimaryKeyConstraint:
 def owned(column: str, parent: str) -> ForeignKeyConstraint:
     """Return a foreign key to `parent` within the same account."""
     return ForeignKeyConstraint(["account_id", column], [f"{parent}.account_id", f"{parent}.id"])
+
+
+def person(column: str) -> ForeignKeyConstraint:
+    """Return a foreign key to a person of the same account; the row goes when they leave it."""
+    return ForeignKeyConstraint(
+        ["account_id", column], ["memberships.account_id", "memberships.user_id"], ondelete="CASCADE"
+    )

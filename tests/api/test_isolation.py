@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,8 +17,13 @@ from sqlalchemy import text
 from api.app import ROUTERS
 from api.deps import api_routes, declared
 from api.services import Services
-from db import approvals
+from db import analytics, approvals, mission_changes, notifications, team_executions, team_messages, teams
 from db.approvals import Question
+from db.mission_changes import MissionDraft
+from db.notifications import NotificationDraft
+from db.team_messages import TeamMessageDraft
+from db.teams import TeamDraft
+from domain.missions import MissionType
 from domain.permissions import ROLE_PERMISSIONS, Role
 from tests.api.conftest import Login, Person
 from tests.api.files import attach
@@ -83,6 +89,7 @@ class TestTenants:
             "approval_id": await ask(app, theirs, session_id, conversation_id),
             "user_id": theirs.tenant.user_id,
             "stream": f"chat_session_{session_id}",
+            **await working(app, theirs),
             "trace_id": await trace_of(theirs, session_id, message_id),
         }
         checked = 0
@@ -102,13 +109,34 @@ class TestTenants:
         session_id, _, _ = await talk(app, theirs)
         await block(theirs)
         await cap(theirs)
+        working_ids = await working(app, theirs)
         lists = [route.path for method, route in calls() if method == "GET" and "{" not in route.path]
         assert {"/api/v1/chat/blacklists", "/api/v1/chat/troubled", "/api/v1/ai/agents"} <= set(lists)
         secrets = (theirs.tenant.account_id, theirs.tenant.channel_id, theirs.tenant.agent_id, session_id)
+        secrets += tuple(working_ids.values())
         for path in lists:
             answer = await mine.client.get(path)
             assert not [secret for secret in secrets if str(secret) in answer.text], path
         assert str(session_id) in (await theirs.get("/chat/sessions")).text
+
+
+async def working(app: FastAPI, person: Person) -> dict[str, UUID | str]:
+    """Give a person's account a mission, a team at work with a channel, a notification and a subscription; their ids."""
+    services: Services = app.state.services
+    tenant = person.tenant
+    draft = MissionDraft("Mars", MissionType.RESEARCH, tenant.user_id)
+    async with services.db.account(tenant.account_id) as conn:
+        mission_id, _ = await mission_changes.create(conn, draft)
+        team_id = await teams.create(conn, TeamDraft(f"Team {uuid4()}"))
+        execution_id, _ = await team_executions.start(conn, team_id, "Paint it", 3)
+        channel_id = await teams.open_channel(conn, team_id, "general")
+        await team_messages.post(conn, channel_id, TeamMessageDraft("Blue?"))
+        told, _ = await notifications.notify(conn, tenant.user_id, NotificationDraft("note", "Hello", "There"))
+        await analytics.watch(conn, f"Alert {uuid4()}", "mrr", condition="above", threshold=Decimal(1))
+    return {
+        "mission_id": mission_id, "team_id": team_id, "team_execution_id": execution_id, "team_channel_id": channel_id,
+        "notification_id": told.id,
+    }  # fmt: skip
 
 
 async def block(person: Person) -> str:

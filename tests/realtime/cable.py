@@ -251,7 +251,7 @@ class Cable:
         return identity
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield  # the test run keeps its own handlers
@@ -276,7 +276,7 @@ async def running_cable(
         app, host="127.0.0.1", port=0, ws=CableProtocol if wire else "websockets-sansio", lifespan="off", log_config=None,
         ws_per_message_deflate=False, ws_ping_interval=None, timeout_graceful_shutdown=1,
     )  # fmt: skip
-    server = _Server(config)
+    server = Server(config)
     cable = Cable(hub, server, 0, Publisher(redis), shelf, orders, uuid4(), {}, redis)
     door = Door(hub, cable.authenticate, origins)
     app.routes.append(WebSocketRoute("/cable", CableApp(hub, door, orders)))

@@ -8,7 +8,7 @@ from alembic import op
 from db.migrations.walls import app_role, wall
 
 revision = "0015"
-down_revision = "0012"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,117 @@
+"""What people of an account get: notifications, the account's subscription and plan, alerts on figures."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    Numeric,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+
+from db.tables.base import (
+    account,
+    json_column,
+    metadata,
+    moment,
+    one_of,
+    person,
+    status_column,
+    tenant_key,
+    uuid_id,
+    uuid_key,
+)
+from domain.people import PlanInterval, Severity, SubscriptionStatus
+
+notifications = Table(
+    "notifications",
+    metadata,
+    uuid_id(),
+    account(),
+    Column("user_id", Uuid, nullable=False),
+    Column("notification_type", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    status_column("severity", "info"),
+    status_column("category", "general"),
+    Column("action_url", Text),
+    Column("action_label", Text),
+    Column("icon", Text),
+    json_column("metadata"),
+    moment("read_at"),
+    moment("dismissed_at"),
+    moment("expires_at"),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+    moment("created_at", required=True),
+    one_of("severity", Severity),
+    tenant_key(),
+    person("user_id"),
+    Index("ix_notifications_of", "user_id", "account_id", text("created_at DESC")),
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    uuid_key(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("price", Numeric(12, 2), nullable=False),
+    status_column("interval", "month"),
+    status_column("currency", "USD"),
+    json_column("features", "[]"),
+    Column("is_active", Boolean, nullable=False, server_default=text("true")),
+    moment("created_at", required=True),
+    one_of("interval", PlanInterval),
+    CheckConstraint("price >= 0", name="price"),
+)
+
+account_subscriptions = Table(
+    "account_subscriptions",
+    metadata,
+    uuid_id(),
+    account(),
+    Column("plan_id", Uuid, ForeignKey("plans.id"), nullable=False),
+    Column("status", Text, nullable=False),
+    Column("current_period_start", DateTime(timezone=True), nullable=False),
+    Column("current_period_end", DateTime(timezone=True), nullable=False),
+    moment("trial_ends_at"),
+    moment("canceled_at"),
+    moment("ends_at"),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+    moment("created_at", required=True),
+    moment("updated_at", required=True),
+    one_of("status", SubscriptionStatus),
+    CheckConstraint("current_period_end > current_period_start", name="period"),
+    UniqueConstraint("account_id"),
+    tenant_key(),
+)
+
+analytics_alerts = Table(
+    "analytics_alerts",
+    metadata,
+    uuid_id(),
+    account(),
+    Column("name", Text, nullable=False),
+    status_column("alert_type", "threshold"),
+    Column("metric_name", Text, nullable=False),
+    Column("condition", Text, nullable=False),
+    Column("threshold_value", Numeric(18, 6), nullable=False),
+    Column("current_value", Numeric(18, 6)),
+    status_column("status", "active"),
+    Column("trigger_count", Integer, nullable=False, server_default=text("0")),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+    moment("created_at", required=True),
+    one_of("condition", ("above", "below")),
+    one_of("status", ("active", "triggered", "resolved")),
+    UniqueConstraint("account_id", "name"),
+    tenant_key(),
+)
