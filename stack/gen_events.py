@@ -20,11 +20,12 @@ again by offset; passing ones are sent to whoever listens. Views are those of RE
 
 
 def _type(event: type[Event]) -> str:
-    return str(get_args(event.model_fields["type"].annotation)[0])
+    field = event.model_fields.get("type") or event.model_fields["event"]
+    return str(get_args(field.annotation)[0])
 
 
 def _fields(event: type[Event]) -> str:
-    names = [name for name in event.model_fields if name != "type"]
+    names = [name for name in event.model_fields if name not in {"type", "event"}]
     return ", ".join(f"`{name}`" for name in names)
 
 
@@ -37,6 +38,9 @@ def events() -> str:
     ]
     streams = (
         "\n\nStreams: `ai_conversation_{conversation_id}` (AiConversationChannel), `chat_session_{id}`"
-        " (ChatSessionChannel), `chat_channel_{id}` (ChatChannelChannel).\n"
+        " (ChatSessionChannel), `chat_channel_{id}` (ChatChannelChannel), `devops_pipeline_{id}` and"
+        " `devops_account_{id}` (DevopsPipelineChannel), `git_job_logs:{job_id}` (GitJobLogsChannel),"
+        " `code_factory:{run|contract|review_state|account}:{id}` (CodeFactoryChannel; its events say `event` instead of"
+        " `type`).\n"
     )
     return _HEAD + "\n".join(rows) + streams
