@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.finders_devops import FINDERS as DEVOPS
 from db import channel_status, session_views
 from domain.views import ChannelSummaryView, SessionView
 from realtime.channel import ConversationRef
@@ -40,4 +41,5 @@ FINDERS: Final[Mapping[type, Finder]] = {
     ChannelSummaryView: by_id(channel_status.find),
     ConversationRef: _conversation,
     SessionView: by_id(session_views.find),
+    **DEVOPS,
 }
