@@ -28,6 +28,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from domain.devops import (
     FINAL,
+    MAX_KEY_CHARS,
     MAX_NAME_CHARS,
     UNNAMED,
     JobStatus,
@@ -109,7 +110,7 @@ class _Theirs(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-Id = Annotated[str, BeforeValidator(_text)]
+Id = Annotated[str, BeforeValidator(_text), Field(max_length=100)]
 
 
 class Repository(_Theirs):
@@ -223,7 +224,7 @@ def _run(body: _RunBody, repository_id: UUID) -> PipelineRunReport:
     ids = (workflow.id if workflow else None, run.workflow_id, path, f"name:{run.name or UNNAMED}")
     status = _ended(run.status, run.conclusion)
     return PipelineRunReport(
-        pipeline_external_id=next(one for one in ids if one),
+        pipeline_external_id=next(one for one in ids if one)[:MAX_KEY_CHARS],
         pipeline_name=_cut(next(one for one in names if one)),
         repository_id=repository_id,
         external_id=run.id,

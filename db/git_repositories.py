@@ -24,6 +24,7 @@ from db.outbox import Aggregate
 from db.paging import fetch_page
 from db.tables import git_repositories, git_webhook_deliveries
 from domain.devops import (
+    MAX_KEY_CHARS,
     UNNAMED,
     GitJobReport,
     JobStatus,
@@ -198,7 +199,7 @@ async def _run_of(conn: AsyncConnection, repository_id: UUID, job: WorkflowJobRe
     where: dict[str, Any] = (
         {"pipeline_id": row.pipeline_id}
         if row is not None
-        else {"pipeline_external_id": f"{pipelines.BY_NAME}{name}"[:200], "pipeline_name": name}
+        else {"pipeline_external_id": f"{pipelines.BY_NAME}{name}"[:MAX_KEY_CHARS], "pipeline_name": name}
     )
     run = PipelineRunReport(
         **where,

@@ -156,7 +156,13 @@ async def _find_run(conn: AsyncConnection, pipeline: Row[Any], external_id: str)
     wanted = select(devops_pipeline_runs).where(runs.pipeline_id == pipeline.id, runs.external_id == external_id)
     found = (await conn.execute(wanted)).one_or_none()
     if found is None and pipeline.repository_id is not None:
-        found = await find_run(conn, pipeline.repository_id, external_id)
+        # A job came first and did not say of which workflow: only from such a stand-in may a run move to its pipeline.
+        stand_ins = select(devops_pipelines.c.id).where(
+            devops_pipelines.c.repository_id == pipeline.repository_id,
+            devops_pipelines.c.external_id.startswith(BY_NAME),
+        )
+        moved = select(devops_pipeline_runs).where(runs.pipeline_id.in_(stand_ins), runs.external_id == external_id)
+        found = (await conn.execute(moved.limit(1))).one_or_none()
     return found
 
 

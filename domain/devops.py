@@ -24,6 +24,7 @@ MAX_CHUNK_BYTES: Final = 32 * 1024
 UNNAMED: Final = "Workflow"
 """What a workflow is called until its name is known."""
 MAX_NAME_CHARS: Final = 300
+MAX_KEY_CHARS: Final = 200
 MAX_DETAILS_BYTES: Final = 64 * 1024
 
 
@@ -99,7 +100,11 @@ def _blank_is_none(value: object) -> object:
 
 def _known(moment: datetime | None) -> datetime | None:
     """A time that was never set comes as the zero of its maker: year 1, or the start of the epoch."""
-    return None if moment is None or moment.year <= 1970 else moment
+    return moment if moment is not None and 1970 < moment.year < 9999 else None
+
+
+def _clean(value: object) -> object:
+    return storable(value) if isinstance(value, str) else value
 
 
 def _small(details: dict[str, object]) -> dict[str, object]:
@@ -112,9 +117,9 @@ def _small(details: dict[str, object]) -> dict[str, object]:
     return details
 
 
-Text = Annotated[str, Field(max_length=1000), AfterValidator(storable)]
-Key = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(storable)]
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS), AfterValidator(storable)]
+Text = Annotated[str, BeforeValidator(_clean), Field(max_length=1000)]
+Key = Annotated[str, BeforeValidator(_clean), Field(min_length=1, max_length=MAX_KEY_CHARS)]
+Name = Annotated[str, BeforeValidator(_clean), Field(min_length=1, max_length=MAX_NAME_CHARS)]
 Optional = Annotated[Text | None, BeforeValidator(_blank_is_none)]
 Moment = Annotated[AwareDatetime | None, AfterValidator(_known)]
 Details = Annotated[dict[str, object], AfterValidator(_small)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any, cast
 from uuid import uuid4
@@ -16,11 +17,13 @@ from api.services import Services
 from api.stream_owners import OWNERS
 from db import session_views
 from realtime.backlog import read_log
+from realtime.keys import live_channel
 from realtime.publish import MAX_EVENT_BYTES
 from tests.api.conftest import Login, Person
 from tests.api.devops import Json, make_factory, make_job, make_run, publish, register, view, waiting
 from tests.api.test_isolation import talk
 from tests.api.test_service_tokens import program
+from tests.realtime.support import WAIT_S
 
 
 async def logged(app: FastAPI, stream: str) -> list[Any]:
@@ -63,6 +66,18 @@ class TestRecorded:
         assert item["streams"] == [f"devops_pipeline_{run['pipeline_id']}", account_stream(person)]
         assert await waiting(app, person) == 2
 
+    async def test_its_event_leaves_at_once(self, app: FastAPI, login: Login) -> None:
+        person = await login()
+        services: Services = app.state.services
+        services.dispatcher.start()
+        async with services.redis.pubsub() as ear:  # pyright: ignore[reportUnknownMemberType]
+            await ear.subscribe(live_channel(account_stream(person)))
+            await ear.get_message(timeout=WAIT_S)
+            run = await make_run(person)
+            told = cast("dict[str, bytes]", await ear.get_message(ignore_subscribe_messages=True, timeout=WAIT_S))
+        event = json.loads(told["data"].split(b"|", 4)[4])
+        assert (event["type"], event["pipeline_run"]) == ("run_created", run)
+
     async def test_a_repeat_and_a_late_report_tell_nobody(self, app: FastAPI, login: Login) -> None:
         person = await login()
         run = await make_run(person, status="success")
@@ -74,6 +89,13 @@ class TestRecorded:
             [item] = answer.json()["data"]["items"]
             assert (item["changed"], item["view"]) == (False, run)
         assert await waiting(app, person) == told
+
+    async def test_two_pipelines_of_a_repository_number_their_runs_themselves(self, login: Login) -> None:
+        person = await login()
+        repo = await register(person)
+        first, second = await make_run(person, repo.id), await make_run(person, repo.id)
+        assert first["id"] != second["id"]
+        assert (await person.get(f"/devops/runs/{first['id']}")).json()["data"]["pipeline_run"] == first
 
     async def test_a_list_is_taken_whole_or_not_at_all(self, app: FastAPI, login: Login) -> None:
         person = await login()
@@ -184,6 +206,23 @@ class TestLogs:
                 assert log["next_offset"] > offset
                 read, offset = read + log["content"], log["next_offset"]
             assert read == whole
+
+    async def test_producers_that_race_make_one_log_without_a_gap(self, login: Login) -> None:
+        person = await login()
+        job = await make_job(person)
+        lines = [f"line {n}\n" for n in range(6)]
+
+        async def produce() -> set[int]:
+            answers: set[int] = set()
+            for number, line in enumerate(lines):
+                offset = len("".join(lines[:number]))
+                body = {"job_id": job["id"], "offset": offset, "content": line}
+                answers.add((await publish(person.client, "GitJobLogChunk", **body)).status_code)
+            return answers
+
+        assert await asyncio.gather(*(produce() for _ in range(5))) == [{201}] * 5
+        log = (await person.get(f"/devops/jobs/{job['id']}/logs")).json()["data"]["log"]
+        assert log["content"] == "".join(lines)
 
     async def test_what_is_too_large_is_refused(self, login: Login) -> None:
         person = await login()
