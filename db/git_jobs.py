@@ -56,8 +56,9 @@ _JOBS: Final = (
 _ONE: Final = text(f"{_JOBS} WHERE j.id = :id")
 _OF_RUN: Final = text(f"{_JOBS} WHERE j.run_id = :run_id ORDER BY j.created_at, j.id LIMIT :limit OFFSET :offset")
 _LOCK: Final = text("SELECT 1 FROM git_jobs WHERE id = :id FOR UPDATE")
+# No piece is longer than MAX_CHUNK_BYTES: the one that holds the start begins no earlier, and the index leads straight to it.
 _PIECES: Final = text(
-    'SELECT "offset", content FROM git_job_logs WHERE job_id = :job_id'
+    'SELECT "offset", content FROM git_job_logs WHERE job_id = :job_id AND "offset" > :earliest'
     ' AND "offset" + size_bytes > :start AND "offset" < :end ORDER BY "offset"'
 )
 
@@ -215,7 +216,8 @@ async def _locked(conn: AsyncConnection, job_id: UUID) -> GitJobView:
 
 async def _bytes(conn: AsyncConnection, job_id: UUID, start: int, end: int) -> bytes:
     """Return the bytes of a log between two offsets."""
-    rows = (await conn.execute(_PIECES, {"job_id": job_id, "start": start, "end": end})).all()
+    values = {"job_id": job_id, "start": start, "end": end, "earliest": start - MAX_CHUNK_BYTES}
+    rows = (await conn.execute(_PIECES, values)).all()
     if not rows:
         return b""
     first = int(mapping(rows[0])["offset"])
