@@ -182,6 +182,48 @@ def add(
     return run(state, wish, as_json=json)
 
 
+token: Final = App(name="token", help="Service tokens, for programs that call the running stack.")
+app.command(token)
+
+
+@token.command(name="add")
+def add_token(
+    name: str,
+    *,
+    permission: Annotated[list[str], Parameter(help="What it may do, as events.publish; may be repeated.")],
+    prefix: Annotated[
+        list[str] | None, Parameter(help="How streams begin that it may publish to; may be repeated.")
+    ] = None,
+    json: Annotated[bool, Parameter(help="For programs.")] = False,
+) -> int:
+    """Make a token and print it: it is shown now and never again."""
+    from stack import service_tokens
+    from stack.state import running
+
+    state = running(StackSettings.load().var_dir)
+    return 3 if state is None else service_tokens.add(state, name, permission, prefix or (), as_json=json)
+
+
+@token.command(name="list")
+def list_tokens(*, json: Annotated[bool, Parameter(help="For programs.")] = False) -> int:
+    """List the tokens."""
+    from stack import service_tokens
+    from stack.state import running
+
+    state = running(StackSettings.load().var_dir)
+    return 3 if state is None else service_tokens.listing(state, as_json=json)
+
+
+@token.command(name="revoke")
+def revoke_token(token_id: str, *, json: Annotated[bool, Parameter(help="For programs.")] = False) -> int:
+    """Make a token invalid from now on."""
+    from stack import service_tokens
+    from stack.state import running
+
+    state = running(StackSettings.load().var_dir)
+    return 3 if state is None else service_tokens.revoke(state, token_id, as_json=json)
+
+
 def main() -> None:
     """Run a command and end the process with its status."""
     try:

@@ -32,6 +32,7 @@ PUBLIC: Final = frozenset(
         "/api/v1/auth/refresh",
         "/api/v1/chat/attachments/{attachment_id}/download",
         "/api/v1/chat/webhooks/{token}",
+        "/api/v1/git/webhooks/{token}",
     }
 )
 """Routes without a caller: health, login, metrics (a token of their own), webhooks and links to files, which prove
@@ -43,7 +44,9 @@ _bearer = HTTPBearer(auto_error=False, description="An access token from login, 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling, and in which account. `claims` is None for a service."""
+    """Who is calling, and in which account. `claims` is None for a service, which may publish to streams that begin
+    with one of `stream_prefixes`.
+    """
 
     account_id: UUID
     user_id: UUID | None
@@ -51,6 +54,11 @@ class Principal:
     email: str | None
     permissions: frozenset[Permission]
     claims: Claims | None = None
+    stream_prefixes: tuple[str, ...] = ()
+
+    def may_publish_to(self, stream: str) -> bool:
+        """Whether a stream, if it is the account's, is within what the caller may publish to; people may all."""
+        return self.user_id is not None or stream.startswith(self.stream_prefixes)
 
 
 def services(request: Request) -> Services:
@@ -66,7 +74,8 @@ async def authenticate(desk: Services, token: str) -> Principal:
             service = await principals.open_service(conn, token)
         if service is None:
             raise AuthenticationError("The token is not valid")
-        return Principal(service.account_id, None, service.name, None, service.permissions)
+        prefixes = service.stream_prefixes
+        return Principal(service.account_id, None, service.name, None, service.permissions, stream_prefixes=prefixes)
     claims = desk.mint.read(token, "access")
     async with desk.db.open() as conn:
         member = await principals.open_member(

@@ -13,7 +13,11 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from starlette.requests import HTTPConnection
 
+from domain.errors import RateLimitedError
+
 WINDOW_S: Final = 60
+WEBHOOKS_PER_MINUTE: Final = 100
+"""Refused webhooks from one address before it is told 429 instead of the reason."""
 
 
 class Failures:
@@ -43,6 +47,12 @@ class Failures:
         except (RedisError, OSError):
             return 0
         return found
+
+    async def refused(self, ip: str, error: Exception) -> None:
+        """Count a refused webhook. Raises RateLimitedError for an address with too many, instead of the reason."""
+        if await self.count(ip) >= WEBHOOKS_PER_MINUTE:
+            raise RateLimitedError("Too many refused webhooks from this address", retry_after_s=WINDOW_S) from error
+        await self.add(ip)
 
 
 def client_ip(request: HTTPConnection, trusted: tuple[IPv4Network | IPv6Network, ...]) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import finders_teams
+from api import finders_devops, finders_teams
 from api.finding import Finder, by_id
 from db import channel_status, session_views
 from domain.views import ChannelSummaryView, SessionView
@@ -24,4 +24,5 @@ FINDERS: Final[Mapping[type, Finder]] = {
     ConversationRef: _conversation,
     SessionView: by_id(session_views.find),
     **finders_teams.FINDERS,
+    **finders_devops.FINDERS,
 }

@@ -40,6 +40,9 @@ TAGS: Final = [
     {"name": "analytics", "description": "Figures of the account, alerts on them, what it pays."},
     {"name": "webhooks", "description": "Where platforms send what people write; proven by their signatures."},
     {"name": "operations", "description": "One message's story, and what needs a person."},
+    {"name": "devops", "description": "Repositories, pipelines, jobs and their logs."},
+    {"name": "code_factory", "description": "The code factory's runs, contracts and reviews."},
+    {"name": "events", "description": "Programs say what happened: typed events, or messages on a stream."},
     {"name": "realtime", "description": "Who is connected just now, what they hear; send them away."},
     {"name": "health", "description": "For load balancers and supervisors."},
 ]
@@ -58,6 +61,7 @@ _SPECIAL: Final = {
     "/api/v1/auth/refresh": (401, 503),
     "/api/v1/chat/attachments/{attachment_id}/download": (403, 404, 422, 503),
     "/api/v1/chat/webhooks/{token}": (401, 404, 413, 429, 503),
+    "/api/v1/git/webhooks/{token}": (401, 404, 413, 422, 429, 503),
 }
 _SCHEMAS: Final = "#/components/schemas/"
 

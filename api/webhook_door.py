@@ -6,7 +6,6 @@ costs a tenth of what storing costs (ADR 9). The routes of webhooks.py describe 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -16,12 +15,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.base import WebhookReply, WebhookRequest
 from api import errors
+from api.raw import all_headers, read_body
 from api.services import Services
 from api.webhooks import PREFIX
-from domain.errors import NotFoundError, PayloadTooLargeError, PowernodeError, RateLimitedError, SignatureError
-
-FAILURES_PER_MINUTE: Final = 100
-"""Refused webhooks from one address before it is told 429 instead of the reason."""
+from domain.errors import NotFoundError, PowernodeError, SignatureError
 
 LARGEST_BODY: Final = 4 << 20
 """No platform's cap is higher; what is larger is refused before it is read to its end."""
@@ -51,50 +48,21 @@ class WebhookDoor:
             await _send(send, reply, trace_id)
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[WebhookReply, str]:
-        headers = _all(scope["headers"])
-        request = WebhookRequest(scope["method"], headers, _query(scope), await _read(headers, receive))
+        headers = all_headers(scope["headers"])
+        request = WebhookRequest(
+            scope["method"], headers, _query(scope), await read_body(headers, receive, LARGEST_BODY)
+        )
         try:
             return await self._services.webhooks.receive(scope["path"].removeprefix(PREFIX), request)
         except (NotFoundError, SignatureError) as error:
             # Only what failed is ever limited: platforms send from few addresses (ruling 15).
-            failures, ip = self._services.webhooks.failures, self._services.client_ip(HTTPConnection(scope))
-            if await failures.count(ip) >= FAILURES_PER_MINUTE:
-                raise RateLimitedError("Too many refused webhooks from this address", retry_after_s=60) from error
-            await failures.add(ip)
+            await self._services.webhooks.failures.refused(self._services.client_ip(HTTPConnection(scope)), error)
             raise
-
-
-def _all(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, list[str]]:
-    """Return lower-case header names with all their values: a signature that was sent twice is refused."""
-    headers: dict[str, list[str]] = {}
-    for name, value in raw:
-        headers.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
-    return headers
 
 
 def _query(scope: Scope) -> dict[str, str]:
     text: bytes = scope["query_string"]
     return dict(parse_qsl(text.decode("latin-1"), keep_blank_values=True)) if text else {}
-
-
-async def _read(headers: Mapping[str, Sequence[str]], receive: Receive) -> bytes:
-    """Read a body, giving up as soon as it is too long. Raises PayloadTooLargeError, ClientDisconnect."""
-    announced = headers.get("content-length", ("0",))[0]
-    if announced.isdigit() and int(announced) > LARGEST_BODY:
-        raise PayloadTooLargeError(f"The body is larger than {LARGEST_BODY} bytes")
-    chunks: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > LARGEST_BODY:
-            raise PayloadTooLargeError(f"The body is larger than {LARGEST_BODY} bytes")
-        chunks.append(chunk)
-        more = message.get("more_body", False)
-    return b"".join(chunks)
 
 
 async def _send(send: Send, reply: WebhookReply, trace_id: str) -> None:

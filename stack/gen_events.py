@@ -17,6 +17,26 @@ again by offset; passing ones are sent to whoever listens. Views are those of RE
 | event | type | stored | fields |
 |---|---|---|---|
 """
+_STREAMS_HEAD: Final = """
+
+| streams | channel |
+|---|---|
+"""
+_STREAMS: Final = (
+    ("`ai_conversation_{conversation_id}`", "AiConversationChannel"),
+    ("`chat_session_{id}`", "ChatSessionChannel"),
+    ("`chat_channel_{id}`", "ChatChannelChannel"),
+    ("`mission:mission:{id}`, `mission:account:{account id}`", "MissionChannel"),
+    ("`team_channel:{id}`", "TeamChannelChannel"),
+    ("`team_execution:{team id}`", "TeamExecutionChannel"),
+    ("`notifications:{account id}:{user id}`", "NotificationChannel"),
+    ("`account_subscription_{account id}`", "SubscriptionChannel"),
+    ("`customer_updates_{account id}`, `customer_updates_global`", "CustomerChannel"),
+    ("`analytics_account_{account id}`, `analytics_global`", "AnalyticsChannel"),
+    ("`devops_pipeline_{id}`, `devops_account_{account id}`", "DevopsPipelineChannel"),
+    ("`git_job_logs:{job id}`", "GitJobLogsChannel"),
+    ("`code_factory:{run, contract, review_state or account}:{id}`", "CodeFactoryChannel"),
+)
 
 
 def _type(event: type[Event]) -> str:
@@ -36,13 +56,10 @@ def events() -> str:
         f" {'passing' if event.transient else 'yes'} | {_fields(event)} |"
         for event in CATALOGUE
     ]
-    streams = (
-        "\n\nStreams: `ai_conversation_{conversation_id}` (AiConversationChannel), `chat_session_{id}`"
-        " (ChatSessionChannel), `chat_channel_{id}` (ChatChannelChannel),"
-        " `mission:mission:{id}` and `mission:account:{account id}` (MissionChannel), `team_channel:{id}` (TeamChannelChannel),"
-        " `team_execution:{team id}` (TeamExecutionChannel), `notifications:{account id}:{user id}` (NotificationChannel),"
-        " `account_subscription_{account id}` (SubscriptionChannel), `customer_updates_{account id}` and"
-        " `customer_updates_global` (CustomerChannel), `analytics_account_{account id}` and `analytics_global`"
-        " (AnalyticsChannel).\n"
+    return (
+        _HEAD
+        + "\n".join(rows)
+        + _STREAMS_HEAD
+        + "\n".join(f"| {stream} | `{name}` |" for stream, name in _STREAMS)
+        + "\n"
     )
-    return _HEAD + "\n".join(rows) + streams

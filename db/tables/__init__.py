@@ -22,6 +22,18 @@ from db.tables.conversations import (
     turn_steps,
     turns,
 )
+from db.tables.devops import (
+    code_factory_contracts,
+    code_factory_review_states,
+    code_factory_runs,
+    devops_pipeline_runs,
+    devops_pipelines,
+    devops_step_executions,
+    git_job_logs,
+    git_jobs,
+    git_repositories,
+    git_webhook_deliveries,
+)
 from db.tables.files import chat_message_attachments
 from db.tables.garbage import file_garbage
 from db.tables.missions import ai_mission_approvals, ai_missions
@@ -51,7 +63,17 @@ __all__ = [
     "chat_messages",
     "chat_sessions",
     "chat_uploads",
+    "code_factory_contracts",
+    "code_factory_review_states",
+    "code_factory_runs",
+    "devops_pipeline_runs",
+    "devops_pipelines",
+    "devops_step_executions",
     "file_garbage",
+    "git_job_logs",
+    "git_jobs",
+    "git_repositories",
+    "git_webhook_deliveries",
     "inbound_events",
     "memberships",
     "message_deliveries",

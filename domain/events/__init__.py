@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from domain.events import chat, missions, people, teams
+from domain.events import chat, devops, missions, people, teams
 from domain.events.base import Event
 
 CATALOGUE: Final[tuple[type[Event], ...]] = (
@@ -16,4 +16,5 @@ CATALOGUE: Final[tuple[type[Event], ...]] = (
     *missions.EVENTS,
     *teams.EVENTS,
     *people.EVENTS,
+    *devops.EVENTS,
 )

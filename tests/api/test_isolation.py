@@ -26,6 +26,7 @@ from db.teams import TeamDraft
 from domain.missions import MissionType
 from domain.permissions import ROLE_PERMISSIONS, Role
 from tests.api.conftest import Login, Person
+from tests.api.devops import devops_ids
 from tests.api.files import attach
 
 BODIES: dict[str, Any] = {
@@ -38,6 +39,13 @@ BODIES: dict[str, Any] = {
     "/api/v1/ai/agents/{agent_id}": {"agent": {}},
     "/api/v1/ai/budgets": {"budget": {"period": "day", "cap_tokens": 1000}},
     "/api/v1/chat/sessions/{session_id}/assign": {"agent_id": str(uuid4())},
+    "/api/v1/git/repositories": {"repository": {"provider": "gitea", "full_name": "a/b"}},
+    "/api/v1/service_tokens": {"service_token": {"name": "n", "permissions": ["events.publish"]}},
+    "/api/v1/events": {
+        "name": "CodeFactoryContractUpdated",
+        "payload": {"external_id": "c", "name": "n", "status": "draft"},
+    },
+    "/api/v1/events/broadcast": {"stream": f"devops_account_{uuid4()}", "data": "1"},
 }
 
 
@@ -78,6 +86,7 @@ class TestTenants:
         mine, theirs = await login(), await login()
         session_id, message_id, conversation_id = await talk(app, theirs)
         foreign: dict[str, UUID | str] = {
+            **await devops_ids(theirs),
             "channel_id": theirs.tenant.channel_id,
             "agent_id": theirs.tenant.agent_id,
             "session_id": session_id,

@@ -13,6 +13,7 @@ from api.deps import PUBLIC, declared
 from realtime.hub import Hub
 from tests.adapters.support import FakeServer
 from tests.api.conftest import Login
+from tests.api.devops import devops_ids
 from tests.api.files import attach
 from tests.api.live import of
 from tests.api.test_channels import bot
@@ -20,7 +21,7 @@ from tests.api.test_isolation import ask, block, call, calls, cap, talk, trace_o
 from tests.api.test_sessions import agent_reply
 
 UNENVELOPED = {"health_alive_get", "health_ready_get", "health_health_get", "messages_download_get"}
-REFUSED_HERE = {"logout", "assign", "connect", "channels", "attachments", "{channel_id}"}
+REFUSED_HERE = {"broadcast", "logout", "assign", "connect", "channels", "attachments", "{channel_id}"}
 """Last steps of paths that refuse the walk's plain bodies for good reasons; they have tests of their own."""
 
 
@@ -68,6 +69,7 @@ class TestTruth:
         session_id, message_id, conversation_id = await talk(app, person)
         reply_id = await agent_reply(app, person, session_id, message_id)
         own = {
+            **await devops_ids(person),
             "attachment_id": await attach(app, person, reply_id),
             "agent_id": person.tenant.agent_id,
             "channel_id": person.tenant.channel_id,

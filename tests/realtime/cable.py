@@ -268,8 +268,9 @@ async def running_cable(
     *,
     origins: Sequence[str] = ("https://desk.example.test",),
     wire: bool = True,
+    things: Shelf | None = None,
 ) -> AsyncGenerator[Cable]:
-    shelf, orders = Shelf(), Orders()
+    shelf, orders = things or Shelf(), Orders()
     hub = Hub(redis, shelf, settings=settings)
     app = Starlette()
     config = uvicorn.Config(
