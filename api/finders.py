@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.finders_runs import RUN_FINDERS
 from db import channel_status, session_views
 from domain.views import ChannelSummaryView, SessionView
 from realtime.channel import ConversationRef
@@ -37,6 +38,7 @@ async def _conversation(conn: AsyncConnection, key: str) -> ConversationRef | No
 
 
 FINDERS: Final[Mapping[type, Finder]] = {
+    **RUN_FINDERS,
     ChannelSummaryView: by_id(channel_status.find),
     ConversationRef: _conversation,
     SessionView: by_id(session_views.find),

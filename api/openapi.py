@@ -34,6 +34,10 @@ TAGS: Final = [
     {"name": "agents", "description": "The AI agents that answer."},
     {"name": "approvals", "description": "Tool calls of agents that wait for a person's word."},
     {"name": "budgets", "description": "What the agents may spend, in tokens: set, watch, lift."},
+    {
+        "name": "runs",
+        "description": "Workflows, runs, executions, loops, batches, breakers, worktrees: how they stand.",
+    },
     {"name": "webhooks", "description": "Where platforms send what people write; proven by their signatures."},
     {"name": "operations", "description": "One message's story, and what needs a person."},
     {"name": "realtime", "description": "Who is connected just now, what they hear; send them away."},

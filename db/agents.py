@@ -15,7 +15,7 @@ from db.rows import mapping
 from domain.agent_view import AgentDetailView, AgentView
 from domain.errors import ConflictError, NotFoundError
 
-_SUMMARY: Final = "id, name, slug, agent_type, status, provider, model, tools, created_at, updated_at"
+_SUMMARY: Final = "id, name, slug, agent_type, status, provider, model, tools, created_at, updated_at, version"
 _DETAIL: Final = f"{_SUMMARY}, system_prompt, settings"
 _LIST: Final = text(f"SELECT {_SUMMARY} FROM ai_agents ORDER BY name, id")  # noqa: S608 - constant columns
 _ONE: Final = text(f"SELECT {_DETAIL} FROM ai_agents WHERE id = :id")  # noqa: S608 - constant columns
@@ -32,7 +32,8 @@ _CHANGE: Final = text(
     UPDATE ai_agents SET name = COALESCE(:name, name), status = COALESCE(:status, status),
         provider = COALESCE(:provider, provider), model = COALESCE(:model, model),
         system_prompt = COALESCE(:system_prompt, system_prompt), tools = COALESCE(CAST(:tools AS text[]), tools),
-        settings = jsonb_strip_nulls(settings || CAST(:settings AS jsonb)), updated_at = now()
+        settings = jsonb_strip_nulls(settings || CAST(:settings AS jsonb)), updated_at = now(),
+        version = version + 1
     WHERE id = :id RETURNING {_DETAIL}
     """  # noqa: S608 - constant columns
 )

@@ -20,11 +20,12 @@ again by offset; passing ones are sent to whoever listens. Views are those of RE
 
 
 def _type(event: type[Event]) -> str:
-    return str(get_args(event.model_fields["type"].annotation)[0])
+    named = event.model_fields.get("type") or event.model_fields["event"]
+    return "`, `".join(str(name) for name in get_args(named.annotation))
 
 
 def _fields(event: type[Event]) -> str:
-    names = [name for name in event.model_fields if name != "type"]
+    names = [name for name, field in event.model_fields.items() if name not in {"type", "event"} and not field.exclude]
     return ", ".join(f"`{name}`" for name in names)
 
 
@@ -38,5 +39,7 @@ def events() -> str:
     streams = (
         "\n\nStreams: `ai_conversation_{conversation_id}` (AiConversationChannel), `chat_session_{id}`"
         " (ChatSessionChannel), `chat_channel_{id}` (ChatChannelChannel).\n"
+        "\nThose with dots in their type come in the envelope `{event, resource_type, resource_id, payload, timestamp}` on"
+        " `ai_orchestration:{type}:{id}` (AiOrchestrationChannel).\n"
     )
     return _HEAD + "\n".join(rows) + streams

@@ -23,16 +23,25 @@ from db.tables.conversations import (
     turns,
 )
 from db.tables.files import chat_message_attachments
+from db.tables.loops import ai_batch_executions, ai_ralph_loops, circuit_breakers, worktree_sessions
 from db.tables.plumbing import channel_connections, outbox, worker_heartbeats
 from db.tables.previews import reply_previews
+from db.tables.runs import agent_executions, ai_dashboards, ai_node_executions, ai_workflow_runs, ai_workflows
 from db.tables.uploads import chat_uploads
 
 __all__ = [
     "accounts",
+    "agent_executions",
     "ai_agents",
+    "ai_batch_executions",
     "ai_budgets",
     "ai_conversations",
+    "ai_dashboards",
     "ai_messages",
+    "ai_node_executions",
+    "ai_ralph_loops",
+    "ai_workflow_runs",
+    "ai_workflows",
     "budget_reservations",
     "channel_connections",
     "chat_blacklists",
@@ -41,6 +50,7 @@ __all__ = [
     "chat_messages",
     "chat_sessions",
     "chat_uploads",
+    "circuit_breakers",
     "inbound_events",
     "memberships",
     "message_deliveries",
@@ -56,4 +66,5 @@ __all__ = [
     "users",
     "webhook_deliveries",
     "worker_heartbeats",
+    "worktree_sessions",
 ]

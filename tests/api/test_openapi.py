@@ -16,7 +16,7 @@ from tests.api.conftest import Login
 from tests.api.files import attach
 from tests.api.live import of
 from tests.api.test_channels import bot
-from tests.api.test_isolation import ask, block, call, calls, cap, talk, trace_of
+from tests.api.test_isolation import ask, block, call, calls, cap, talk, trace_of, watched
 from tests.api.test_sessions import agent_reply
 
 UNENVELOPED = {"health_alive_get", "health_ready_get", "health_health_get", "messages_download_get"}
@@ -80,6 +80,7 @@ class TestTruth:
             "trace_id": await trace_of(person, session_id, message_id),
             "user_id": person.tenant.user_id,
             "stream": await socket.hear(session_id),
+            **await watched(app, person),
         }
         server.will(bot())
         fitted: set[str] = set()
