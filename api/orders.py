@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from api.deps import Principal
 from api.messages import send_as_operator
+from api.run_orders import RUN_HANDLERS
 from api.services import Services
 from db import session_views
 from domain.errors import InvalidInputError, NotFoundError
@@ -34,4 +35,4 @@ async def _send_message(services: Services, identity: Identity, order: SendMessa
     await send_as_operator(services, principal(identity), session_id, order.content, order.client_id)
 
 
-HANDLERS: Final[Mapping[type[Order[Any]], Handler]] = {SendMessage: _send_message}
+HANDLERS: Final[Mapping[type[Order[Any]], Handler]] = {**RUN_HANDLERS, SendMessage: _send_message}
