@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from domain.events import chat, loops, runs, streaming
+from domain.events import chat, conversations, loops, runs, streaming
 from domain.events.base import Event
 
-CATALOGUE: Final[tuple[type[Event], ...]] = (*chat.EVENTS, *runs.EVENTS, *loops.EVENTS, *streaming.EVENTS)
+CATALOGUE: Final[tuple[type[Event], ...]] = (
+    *chat.EVENTS,
+    *conversations.EVENTS,
+    *runs.EVENTS,
+    *loops.EVENTS,
+    *streaming.EVENTS,
+)
