@@ -11,9 +11,12 @@ import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.outbox import Aggregate
 from db.rows import mapping
+from db.watched import tell
 from domain.agent_view import AgentDetailView, AgentView
 from domain.errors import ConflictError, NotFoundError
+from domain.events.runs import AgentChanged, AgentPayload
 
 _SUMMARY: Final = "id, name, slug, agent_type, status, provider, model, tools, created_at, updated_at, version"
 _DETAIL: Final = f"{_SUMMARY}, system_prompt, settings"
@@ -79,6 +82,19 @@ async def get(conn: AsyncConnection, agent_id: UUID) -> AgentDetailView:
     if row is None:
         raise NotFoundError("No such agent")
     return _detail(row)
+
+
+async def announce(conn: AsyncConnection, account_id: UUID, agent: AgentDetailView) -> Aggregate:
+    """Tell who watches the agents of an agent that the caller's transaction has just made or changed."""
+    view = AgentView.model_validate(agent.model_dump(include=set(AgentView.model_fields)))
+    event = AgentChanged(
+        account_id=account_id,
+        timestamp=agent.updated_at,
+        event="agent.created" if agent.version == 1 else "agent.updated",
+        resource_id=str(agent.id),
+        payload=AgentPayload(agent=view),
+    )
+    return await tell(conn, Aggregate(account_id, f"agent:{agent.id}"), agent.version, [event])
 
 
 async def create(conn: AsyncConnection, slug: str, first: AgentChange) -> AgentDetailView:
