@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from fastapi import FastAPI
@@ -12,6 +13,7 @@ from api.services import Services
 from db import dashboards, executions, workflow_runs
 from db.executions import ExecutionChange, NewExecution
 from db.outbox import Aggregate
+from db.session import Database
 from db.workflow_runs import NewRun, RunChange
 from domain.errors import ConflictError, InvalidInputError, NotFoundError
 from domain.loop_views import AlertView
@@ -23,6 +25,15 @@ from tests.api.desk_socket import DeskSocket, Json, desk_socket
 from tests.api.stories import STORIES, Story
 from tests.realtime import examples_runs as made
 from tests.realtime.cable import identifier
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+TOLD = "SELECT data -> 'stats' FROM outbox WHERE name = 'DashboardStats' ORDER BY aggregate_version"
+
+
+async def waits(db: Database) -> bool:
+    """Whether somebody waits for a lock; asked in a transaction of its own, because one sees the same all the time."""
+    async with db.open() as conn:
+        return bool((await conn.exec_driver_sql(WAITING)).scalar_one())
 
 
 def desk_of(app: FastAPI) -> Services:
@@ -176,6 +187,26 @@ class TestDashboard:
             "failed_today": 1,
             "version": 0,
         }
+
+    async def test_of_two_changes_at_once_the_later_tells_of_both(self, app: FastAPI, login: Login) -> None:
+        person, db = await login(), desk_of(app).db
+        account_id = person.tenant.account_id
+        runs = [await made.make_run(db, account_id) for _ in range(2)]
+        await drop_old(app, person)
+
+        async def begin(row_id: UUID) -> None:
+            async with db.account(account_id) as conn:
+                await workflow_runs.change(conn, account_id, row_id, RunChange(RunStatus.CANCELLED))
+
+        async with db.account(account_id) as conn:
+            await workflow_runs.change(conn, account_id, runs[0].id, RunChange(RunStatus.CANCELLED))
+            other = asyncio.create_task(begin(runs[1].id))
+            while not await waits(db):
+                assert not other.done(), "the second change did not wait for the first"
+        await other
+        async with db.account(account_id) as conn:
+            told = (await conn.exec_driver_sql(TOLD)).scalars().all()
+        assert [stats["active_executions"] for stats in told] == [1, 0]
 
     async def test_alerts_are_of_one_account(self, app: FastAPI, hub: Hub, login: Login) -> None:
         mine, theirs = await login(), await login()
