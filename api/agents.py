@@ -102,7 +102,10 @@ async def create(body: NewAgentBody, desk: Desk, caller: Manager) -> dict[str, A
     fields = body.agent
     slug = fields.slug or re.sub(r"[^a-z0-9]+", "-", fields.name.lower()).strip("-")[:100].strip("-") or "agent"
     async with desk.db.account(caller.account_id) as conn:
-        return done(agent=await agents.create(conn, slug, fields.wanted()))
+        agent = await agents.create(conn, slug, fields.wanted())
+        aggregate = await agents.announce(conn, caller.account_id, agent)
+    desk.dispatcher.notify(aggregate)
+    return done(agent=agent)
 
 
 @router.get("/tools", summary="List tools", responses=shows("Tools", items=list[ToolView]))
@@ -122,4 +125,7 @@ async def show(agent_id: UUID, desk: Desk, caller: Reader) -> dict[str, Any]:
 async def change(agent_id: UUID, body: AgentBody, desk: Desk, caller: Manager) -> dict[str, Any]:
     """Changes what is given. Settings are merged with those that are set, null removes one. Holds from its next turn on."""
     async with desk.db.account(caller.account_id) as conn:
-        return done(agent=await agents.change(conn, agent_id, body.agent.wanted()))
+        agent = await agents.change(conn, agent_id, body.agent.wanted())
+        aggregate = await agents.announce(conn, caller.account_id, agent)
+    desk.dispatcher.notify(aggregate)
+    return done(agent=agent)

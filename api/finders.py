@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import finders_devops, finders_teams
+from api import finders_devops, finders_runs, finders_teams
 from api.finding import Finder, by_id
 from db import channel_status, session_views
 from domain.views import ChannelSummaryView, SessionView
@@ -23,6 +23,7 @@ FINDERS: Final[Mapping[type, Finder]] = {
     ChannelSummaryView: by_id(channel_status.find),
     ConversationRef: _conversation,
     SessionView: by_id(session_views.find),
+    **finders_runs.FINDERS,
     **finders_teams.FINDERS,
     **finders_devops.FINDERS,
 }

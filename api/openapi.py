@@ -38,6 +38,10 @@ TAGS: Final = [
     {"name": "teams", "description": "Teams of agents, their executions, what is said in their channels."},
     {"name": "notifications", "description": "What the caller is told."},
     {"name": "analytics", "description": "Figures of the account, alerts on them, what it pays."},
+    {
+        "name": "runs",
+        "description": "Workflows, runs, executions, loops, batches, breakers, worktrees: how they stand.",
+    },
     {"name": "webhooks", "description": "Where platforms send what people write; proven by their signatures."},
     {"name": "operations", "description": "One message's story, and what needs a person."},
     {"name": "devops", "description": "Repositories, pipelines, jobs and their logs."},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from api import orders_teams
+from api import orders_runs, orders_teams
 from api.deps import Principal
 from api.messages import send_as_operator
 from api.services import Services
@@ -37,5 +37,6 @@ async def _send_message(services: Services, identity: Identity, order: SendMessa
 
 HANDLERS: Final[Mapping[type[Order[Any]], Handler]] = {
     SendMessage: _send_message,
+    **orders_runs.HANDLERS,
     **orders_teams.HANDLERS,
 }

@@ -17,9 +17,14 @@ from domain.devops_views import FactoryContractView, FactoryRunView, GitJobView,
 from domain.events.chat import channel_stream, conversation_stream, session_stream
 from domain.events.devops import devops_account_stream, factory_stream, job_log_stream, pipeline_stream
 from domain.events.missions import account_missions_stream, mission_stream
+from domain.events.orchestration import orchestration_stream
 from domain.events.people import analytics_stream
+from domain.events.runs import execution_stream
+from domain.events.streaming import conversation_tokens_stream, execution_tokens_stream
 from domain.events.teams import team_channel_stream, team_stream
+from domain.loop_views import BatchExecutionView, RalphLoopView, WorktreeSessionView
 from domain.missions import MissionView
+from domain.run_views import AgentExecutionView, AgentStandingView, WorkflowRunView, WorkflowView
 from domain.teams import TeamChannelView
 from domain.views import ChannelSummaryView, SessionView
 from realtime.channel import ConversationRef
@@ -64,6 +69,17 @@ OWNERS: Final[Mapping[str, Owner]] = {
     team_channel_stream(""): thing(TeamChannelView, _id),
     team_stream(""): thing(TeamAtWork, lambda found: found.team.id),
     analytics_stream(""): account,
+    execution_stream(""): thing(AgentExecutionView, lambda found: found.execution_id),
+    execution_tokens_stream(""): thing(AgentExecutionView, lambda found: found.execution_id),
+    conversation_tokens_stream(""): thing(ConversationRef, lambda found: found.public_id),
+    orchestration_stream("account", ""): account,
+    orchestration_stream("monitoring", ""): account,
+    orchestration_stream("workflow", ""): thing(WorkflowView, _id),
+    orchestration_stream("workflow_run", ""): thing(WorkflowRunView, lambda found: found.run_id),
+    orchestration_stream("agent", ""): thing(AgentStandingView, lambda found: found.agent_id),
+    orchestration_stream("batch_execution", ""): thing(BatchExecutionView, lambda found: found.batch_id),
+    orchestration_stream("ralph_loop", ""): thing(RalphLoopView, _id),
+    orchestration_stream("worktree_session", ""): thing(WorktreeSessionView, _id),
 }
 """The beginning of a stream's name → its rule. A new kind of stream is a line here.
 

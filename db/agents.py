@@ -11,11 +11,14 @@ import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.outbox import Aggregate
 from db.rows import mapping
+from db.watched import tell
 from domain.agent_view import AgentDetailView, AgentView
 from domain.errors import ConflictError, NotFoundError
+from domain.events.runs import AgentChanged, AgentPayload
 
-_SUMMARY: Final = "id, name, slug, agent_type, status, provider, model, tools, created_at, updated_at"
+_SUMMARY: Final = "id, name, slug, agent_type, status, provider, model, tools, created_at, updated_at, version"
 _DETAIL: Final = f"{_SUMMARY}, system_prompt, settings"
 _LIST: Final = text(f"SELECT {_SUMMARY} FROM ai_agents ORDER BY name, id")  # noqa: S608 - constant columns
 _ONE: Final = text(f"SELECT {_DETAIL} FROM ai_agents WHERE id = :id")  # noqa: S608 - constant columns
@@ -32,7 +35,8 @@ _CHANGE: Final = text(
     UPDATE ai_agents SET name = COALESCE(:name, name), status = COALESCE(:status, status),
         provider = COALESCE(:provider, provider), model = COALESCE(:model, model),
         system_prompt = COALESCE(:system_prompt, system_prompt), tools = COALESCE(CAST(:tools AS text[]), tools),
-        settings = jsonb_strip_nulls(settings || CAST(:settings AS jsonb)), updated_at = now()
+        settings = jsonb_strip_nulls(settings || CAST(:settings AS jsonb)), updated_at = now(),
+        version = version + 1
     WHERE id = :id RETURNING {_DETAIL}
     """  # noqa: S608 - constant columns
 )
@@ -78,6 +82,19 @@ async def get(conn: AsyncConnection, agent_id: UUID) -> AgentDetailView:
     if row is None:
         raise NotFoundError("No such agent")
     return _detail(row)
+
+
+async def announce(conn: AsyncConnection, account_id: UUID, agent: AgentDetailView) -> Aggregate:
+    """Tell who watches the agents of an agent that the caller's transaction has just made or changed."""
+    view = AgentView.model_validate(agent.model_dump(include=set(AgentView.model_fields)))
+    event = AgentChanged(
+        account_id=account_id,
+        timestamp=agent.updated_at,
+        event="agent.created" if agent.version == 1 else "agent.updated",
+        resource_id=str(agent.id),
+        payload=AgentPayload(agent=view),
+    )
+    return await tell(conn, Aggregate(account_id, f"agent:{agent.id}"), agent.version, [event])
 
 
 async def create(conn: AsyncConnection, slug: str, first: AgentChange) -> AgentDetailView:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import approvals, outbox, parts
+from db import approvals, conversations, outbox, parts
 from db.outbox import Aggregate
 from db.rows import SESSION_COLUMNS, mapping, session_view
 from domain.errors import ConflictError, NotFoundError
@@ -35,12 +35,14 @@ _APPLY: Final = text(
                 || COALESCE(CAST(:note AS jsonb), '{{}}'::jsonb)
         WHERE s.id = :id RETURNING {SESSION_COLUMNS}
     ), c AS (
-        UPDATE ai_conversations c SET status =
+        UPDATE ai_conversations c SET version = c.version + 1, status =
             CASE :status WHEN 'closed' THEN 'completed' WHEN 'blocked' THEN 'paused' ELSE 'active' END
         FROM s WHERE c.id = s.ai_conversation_id
-          AND (:status IN ('closed', 'blocked') OR (:status = 'active' AND c.status = 'paused'))
+          AND ((:status = 'closed' AND c.status <> 'completed') OR (:status = 'blocked' AND c.status <> 'paused')
+            OR (:status = 'active' AND c.status = 'paused'))
+        RETURNING flow.conversation_view(c) AS view
     )
-    SELECT s.*, now() AS at FROM s
+    SELECT s.*, now() AS at, (SELECT c.view::text FROM c) AS conversation FROM s
     """  # noqa: S608 - constant columns
 )
 _BAR: Final = text(
@@ -112,6 +114,7 @@ async def apply(conn: AsyncConnection, command: Command) -> Changed:
     ).one()
     view = session_view(mapping(session))
     rows = [outbox.event_row(SessionUpdated(timestamp=session.at, session=view))]
+    rows += conversations.updated(row.account_id, session.conversation, session.at)
     rows += await _bar(conn, command, session)
     rows.append(_changed_signal(view))
     aggregate = outbox.session_aggregate(row.account_id, view.id)

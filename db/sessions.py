@@ -9,7 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import outbox
+from db import conversations, outbox
 from db.outbox import Aggregate
 from db.rows import SESSION_COLUMNS, mapping, session_view
 from domain.channel import BusyMode
@@ -47,7 +47,7 @@ _IDLE: Final = text(
     f"""
     UPDATE chat_sessions s SET status = 'idle', version = s.version + 1
     WHERE s.id = :session_id AND s.status = 'active' AND s.last_arrival_no = :seen
-    RETURNING {SESSION_COLUMNS}, s.account_id, now() AS at
+    RETURNING {SESSION_COLUMNS}, s.account_id, now() AS at, NULL AS conversation
     """  # noqa: S608 - constant columns
 )
 _CLOSE: Final = text(
@@ -58,9 +58,11 @@ _CLOSE: Final = text(
         WHERE s.id = :session_id AND s.status IN ('active', 'idle') AND s.last_arrival_no = :seen
         RETURNING {SESSION_COLUMNS}, s.account_id
     ), c AS (
-        UPDATE ai_conversations SET status = 'completed' WHERE id = (SELECT ai_conversation_id FROM s)
+        UPDATE ai_conversations c SET status = 'completed', version = c.version + 1
+        FROM s WHERE c.id = s.ai_conversation_id AND c.status <> 'completed'
+        RETURNING flow.conversation_view(c) AS view
     )
-    SELECT s.*, now() AS at FROM s
+    SELECT s.*, now() AS at, (SELECT c.view::text FROM c) AS conversation FROM s
     """  # noqa: S608 - constant columns
 )
 
@@ -95,7 +97,8 @@ DEFAULT_TIMES: Final = (float(IDLE_AFTER_S), float(CLOSE_AFTER_S))
 async def _publish(conn: AsyncConnection, session: Row[Any]) -> Aggregate:
     aggregate = outbox.session_aggregate(session.account_id, session.id)
     event = SessionUpdated(timestamp=session.at, session=session_view(mapping(session)))
-    await outbox.write(conn, aggregate, session.version, [outbox.event_row(event)], "")
+    rows = [outbox.event_row(event), *conversations.updated(session.account_id, session.conversation, session.at)]
+    await outbox.write(conn, aggregate, session.version, rows, "")
     return aggregate
 
 

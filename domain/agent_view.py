@@ -48,6 +48,7 @@ class AgentView(View):
     tools: list[str]
     created_at: datetime
     updated_at: datetime
+    version: int
 
 
 class AgentDetailView(AgentView):

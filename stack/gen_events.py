@@ -35,17 +35,29 @@ _STREAMS: Final = (
     ("`analytics_account_{account id}`, `analytics_global`", "AnalyticsChannel"),
     ("`devops_pipeline_{id}`, `devops_account_{account id}`", "DevopsPipelineChannel"),
     ("`git_job_logs:{job id}`", "GitJobLogsChannel"),
+    ("`ai_agent_execution:{execution id}`", "AiAgentExecutionChannel"),
+    ("`ai_streaming:execution:{execution id}`, `ai_streaming:conversation:{conversation id}`", "AiStreamingChannel"),
+    (
+        "`ai_orchestration:{type}:{id}`, in the envelope `{event, resource_type, resource_id, payload, timestamp}`",
+        "AiOrchestrationChannel",
+    ),
+    (
+        "`ai_orchestration:monitoring:{account id}`, `ai_orchestration:account:{account id}`, `ai_orchestration:workflow:{id}`",
+        "AiWorkflowMonitoringChannel",
+    ),
+    ("`ai_orchestration:account:{account id}`", "AiWorkflowOrchestrationChannel"),
+    ("`ai_conversations_list:account_{account id}`", "AiConversationsListChannel"),
     ("`code_factory:{run, contract, review_state or account}:{id}`", "CodeFactoryChannel"),
 )
 
 
 def _type(event: type[Event]) -> str:
     named = event.model_fields.get("type") or event.model_fields["event"]
-    return str(get_args(named.annotation)[0])
+    return "`, `".join(str(name) for name in get_args(named.annotation))
 
 
 def _fields(event: type[Event]) -> str:
-    names = [name for name, field in event.model_fields.items() if name != "type" and not field.exclude]
+    names = [name for name, field in event.model_fields.items() if name not in {"type", "event"} and not field.exclude]
     return ", ".join(f"`{name}`" for name in names)
 
 

@@ -71,6 +71,16 @@ BEGIN
       'processing', a.status = 'processing', 'error', a.status = 'failed', 'error_message', a.error_message));
 END $$;
 
+-- A conversation in the account's list; what each message changes is no part of it.
+CREATE OR REPLACE FUNCTION flow.conversation_view(c ai_conversations) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN jsonb_build_object(
+    'id', c.conversation_id, 'title', c.title, 'status', c.status, 'conversation_type', c.conversation_type,
+    'agent_id', c.ai_agent_id, 'agent', (SELECT a.name FROM ai_agents a WHERE a.id = c.ai_agent_id),
+    'platform', c.metadata ->> 'platform', 'chat_session_id', c.metadata ->> 'chat_session_id',
+    'created_at', flow.moment(c.created_at), 'version', c.version);
+END $$;
+
 -- An event's payload, as domain/events.py spells it, at the transaction's time or at a time of its own.
 CREATE OR REPLACE FUNCTION flow.event_at(at timestamptz, kind text, rest jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
   SELECT jsonb_build_object('timestamp', flow.moment(at), 'type', kind) || rest

@@ -98,7 +98,7 @@ BEGIN
   END IF;
   INSERT INTO outbox (account_id, aggregate, aggregate_version, kind, name, streams, data, trace_id)
   VALUES (account, 'session:' || session.id, session.version, 'arrival', 'message_received', '{}',
-    jsonb_build_object('message_id', message_id, 'numbered', step = 1 AND NOT is_blocked, 'spoken', twin_id IS NOT NULL),
+    jsonb_build_object('message_id', message_id, 'numbered', step = 1 AND NOT is_blocked, 'spoken', twin_id IS NOT NULL, 'begun', session.version = 1),
     m ->> 'trace_id');
   RETURN session.id;
 END $$;

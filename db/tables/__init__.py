@@ -36,24 +36,33 @@ from db.tables.devops import (
 )
 from db.tables.files import chat_message_attachments
 from db.tables.garbage import file_garbage
+from db.tables.loops import ai_batch_executions, ai_ralph_loops, circuit_breakers, worktree_sessions
 from db.tables.missions import ai_mission_approvals, ai_missions
 from db.tables.people import account_subscriptions, analytics_alerts, notifications, plans
 from db.tables.plumbing import channel_connections, outbox, worker_heartbeats
 from db.tables.previews import reply_previews
+from db.tables.runs import agent_executions, ai_dashboards, ai_node_executions, ai_workflow_runs, ai_workflows
 from db.tables.teams import agent_team_members, agent_teams, team_channels, team_executions, team_messages
 from db.tables.uploads import chat_uploads
 
 __all__ = [
     "account_subscriptions",
     "accounts",
+    "agent_executions",
     "agent_team_members",
     "agent_teams",
     "ai_agents",
+    "ai_batch_executions",
     "ai_budgets",
     "ai_conversations",
+    "ai_dashboards",
     "ai_messages",
     "ai_mission_approvals",
     "ai_missions",
+    "ai_node_executions",
+    "ai_ralph_loops",
+    "ai_workflow_runs",
+    "ai_workflows",
     "analytics_alerts",
     "budget_reservations",
     "channel_connections",
@@ -63,6 +72,7 @@ __all__ = [
     "chat_messages",
     "chat_sessions",
     "chat_uploads",
+    "circuit_breakers",
     "code_factory_contracts",
     "code_factory_review_states",
     "code_factory_runs",
@@ -94,4 +104,5 @@ __all__ = [
     "users",
     "webhook_deliveries",
     "worker_heartbeats",
+    "worktree_sessions",
 ]

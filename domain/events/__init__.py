@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from domain.events import chat, devops, missions, people, teams
+from domain.events import chat, conversations, devops, loops, missions, people, runs, streaming, teams
 from domain.events.base import Event
 
 CATALOGUE: Final[tuple[type[Event], ...]] = (
@@ -17,4 +17,8 @@ CATALOGUE: Final[tuple[type[Event], ...]] = (
     *teams.EVENTS,
     *people.EVENTS,
     *devops.EVENTS,
+    *conversations.EVENTS,
+    *runs.EVENTS,
+    *loops.EVENTS,
+    *streaming.EVENTS,
 )

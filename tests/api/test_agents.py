@@ -66,7 +66,7 @@ class TestChange:
         agent = (await create(person, tools=["calculate"], system_prompt="Be kind.")).json()["data"]["agent"]
         changed = (await change(person, agent["id"], name="Bee", status="paused")).json()["data"]["agent"]
         assert changed["updated_at"] > agent["updated_at"]
-        same = {"name": "Bee", "status": "paused", "updated_at": changed["updated_at"]}
+        same = {"name": "Bee", "status": "paused", "updated_at": changed["updated_at"], "version": 2}
         assert changed == agent | same
 
     async def test_settings_are_merged_and_null_removes_one(self, login: Login) -> None:

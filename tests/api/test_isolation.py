@@ -28,6 +28,7 @@ from domain.permissions import ROLE_PERMISSIONS, Role
 from tests.api.conftest import Login, Person
 from tests.api.devops import devops_ids
 from tests.api.files import attach
+from tests.realtime import examples_runs as made
 
 BODIES: dict[str, Any] = {
     "/api/v1/auth/login": {"email": "x", "password": "x"},
@@ -100,6 +101,7 @@ class TestTenants:
             "stream": f"chat_session_{session_id}",
             **await working(app, theirs),
             "trace_id": await trace_of(theirs, session_id, message_id),
+            **await watched(app, theirs),
         }
         checked = 0
         for method, route in calls():
@@ -118,11 +120,21 @@ class TestTenants:
         session_id, _, _ = await talk(app, theirs)
         await block(theirs)
         await cap(theirs)
-        working_ids = await working(app, theirs)
+        things = await working(app, theirs) | await watched(app, theirs)
         lists = [route.path for method, route in calls() if method == "GET" and "{" not in route.path]
-        assert {"/api/v1/chat/blacklists", "/api/v1/chat/troubled", "/api/v1/ai/agents"} <= set(lists)
-        secrets = (theirs.tenant.account_id, theirs.tenant.channel_id, theirs.tenant.agent_id, session_id)
-        secrets += tuple(working_ids.values())
+        assert {
+            "/api/v1/chat/blacklists",
+            "/api/v1/chat/troubled",
+            "/api/v1/ai/agents",
+            "/api/v1/ai/workflow_runs",
+        } <= set(lists)
+        secrets: tuple[UUID | str, ...] = (
+            theirs.tenant.account_id,
+            theirs.tenant.channel_id,
+            theirs.tenant.agent_id,
+            session_id,
+        )
+        secrets += tuple(things.values())
         for path in lists:
             answer = await mine.client.get(path)
             assert not [secret for secret in secrets if str(secret) in answer.text], path
@@ -146,6 +158,20 @@ async def working(app: FastAPI, person: Person) -> dict[str, UUID | str]:
         "mission_id": mission_id, "team_id": team_id, "team_execution_id": execution_id, "team_channel_id": channel_id,
         "notification_id": told.id,
     }  # fmt: skip
+
+
+async def watched(app: FastAPI, person: Person) -> dict[str, UUID | str]:
+    """Make one of each kind of thing that is watched live; returns their ids by the names of the routes."""
+    db, account_id = app.state.services.db, person.tenant.account_id
+    return {
+        "workflow_id": (await made.make_workflow(db, account_id)).id,
+        "run_id": (await made.make_run(db, account_id)).run_id,
+        "execution_id": (await made.make_execution(db, account_id)).execution_id,
+        "loop_id": (await made.make_loop(db, account_id)).id,
+        "batch_id": (await made.make_batch(db, account_id)).batch_id,
+        "breaker_id": (await made.make_breaker(db, account_id)).id,
+        "worktree_session_id": (await made.make_worktree_session(db, account_id)).id,
+    }
 
 
 async def block(person: Person) -> str:

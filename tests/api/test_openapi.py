@@ -17,7 +17,7 @@ from tests.api.devops import devops_ids
 from tests.api.files import attach
 from tests.api.live import of
 from tests.api.test_channels import bot
-from tests.api.test_isolation import ask, block, call, calls, cap, talk, trace_of, working
+from tests.api.test_isolation import ask, block, call, calls, cap, talk, trace_of, watched, working
 from tests.api.test_sessions import agent_reply
 
 UNENVELOPED = {"health_alive_get", "health_ready_get", "health_health_get", "messages_download_get"}
@@ -82,7 +82,7 @@ class TestTruth:
             "trace_id": await trace_of(person, session_id, message_id),
             "user_id": person.tenant.user_id,
             "stream": await socket.hear(session_id),
-            **await working(app, person),
+            **(await working(app, person) | await watched(app, person)),
         }
         server.will(bot())
         fitted: set[str] = set()

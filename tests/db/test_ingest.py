@@ -68,9 +68,10 @@ class TestRecordInbound:
             ("event", "MessageCreated"),
             ("event", "ChatMessageCreated"),
             ("event", "SessionUpdated"),
+            ("event", "ConversationCreated"),
         ]
         assert leaving[0].id == waiting.id
-        assert len({row.id for row in leaving}) == 4
+        assert len({row.id for row in leaving}) == 5
         assert await rows(database, tenant, "SELECT 1 FROM outbox") == []
 
     async def test_fifty_at_once_are_one(self, database: Database, tenant: Tenant) -> None:
@@ -141,7 +142,8 @@ class TestRecordInbound:
         assert event.state == "blocked"
         assert message.arrival_no is None
         assert message.handled_at is not None
-        assert [row.name for row in await leave(database, tenant)] == ["ChatMessageCreated", "SessionUpdated"]
+        names = [row.name for row in await leave(database, tenant)]
+        assert names == ["ChatMessageCreated", "SessionUpdated", "ConversationCreated"]
         assert await rows(database, tenant, "SELECT 1 FROM outbox") == []
 
     async def test_an_arrival_whose_message_is_gone_holds_nothing_up(self, database: Database, tenant: Tenant) -> None:

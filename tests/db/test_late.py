@@ -39,6 +39,7 @@ class TestLate:
             ("event", "MessageCreated"),
             ("event", "ChatMessageCreated"),
             ("event", "SessionUpdated"),
+            ("event", "ConversationCreated"),
         ]
         [item] = await rows(database, tenant, "SELECT state, reason FROM inbound_events")
         assert (item.state, item.reason) == ("late", "said too long ago, while nobody listened")
