@@ -36,6 +36,7 @@ from api import (
 )
 from api.body_limit import BodyLimit
 from api.hub import open_hub
+from api.mcp.http import open_mcp
 from api.services import Services, build
 from config import Settings
 
@@ -65,7 +66,7 @@ async def _life(app: FastAPI) -> AsyncGenerator[None]:
     services: Services = app.state.services
     services.dispatcher.start()
     seeking = asyncio.create_task(services.connect_temporal())
-    async with open_hub(app, services):
+    async with open_hub(app, services), open_mcp(app, services):
         yield
         services.draining = True
     seeking.cancel()

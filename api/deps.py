@@ -21,6 +21,7 @@ from db import principals
 from db.accounts import SERVICE_TOKEN_PREFIX
 from domain.errors import AuthenticationError, PermissionDeniedError
 from domain.permissions import Permission
+from realtime.identity import Identity
 
 PUBLIC: Final = frozenset(
     {
@@ -51,6 +52,12 @@ class Principal:
     email: str | None
     permissions: frozenset[Permission]
     claims: Claims | None = None
+
+
+def principal(identity: Identity) -> Principal:
+    """Return a person at a socket as the routes know them."""
+    permissions = frozenset(Permission(name) for name in identity.permissions)
+    return Principal(identity.account_id, identity.user_id, identity.name, identity.email, permissions)
 
 
 def services(request: Request) -> Services:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from api.deps import Principal
+from api.deps import principal
+from api.mcp import cable as mcp
 from api.messages import send_as_operator
 from api.services import Services
 from db import session_views
@@ -15,12 +16,6 @@ from realtime.commands import Order, SendMessage
 from realtime.identity import Identity
 
 Handler = Callable[[Services, Identity, Any], Awaitable[object]]
-
-
-def principal(identity: Identity) -> Principal:
-    """Return a person at a socket as the routes know them."""
-    permissions = frozenset(Permission(name) for name in identity.permissions)
-    return Principal(identity.account_id, identity.user_id, identity.name, identity.email, permissions)
 
 
 async def _send_message(services: Services, identity: Identity, order: SendMessage) -> None:
@@ -34,4 +29,4 @@ async def _send_message(services: Services, identity: Identity, order: SendMessa
     await send_as_operator(services, principal(identity), session_id, order.content, order.client_id)
 
 
-HANDLERS: Final[Mapping[type[Order[Any]], Handler]] = {SendMessage: _send_message}
+HANDLERS: Final[Mapping[type[Order[Any]], Handler]] = {SendMessage: _send_message, **mcp.HANDLERS}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from domain.events import chat
+from domain.events import chat, mcp
 from domain.events.base import Event
 
-CATALOGUE: Final[tuple[type[Event], ...]] = (*chat.EVENTS,)
+CATALOGUE: Final[tuple[type[Event], ...]] = (*chat.EVENTS, *mcp.EVENTS)

@@ -50,5 +50,15 @@ async def conversation(db: Database, account_id: UUID) -> list[Params]:
     return [{"conversation_id": row.conversation_id}, {"conversation_id": str(row.id)}]
 
 
+async def nothing(_db: Database, _account_id: UUID) -> Params:
+    """For channels that are about the caller's account and nothing else."""
+    return {}
+
+
 def examples() -> dict[str, Example]:
-    return {"ChatSessionChannel": session, "ChatChannelChannel": channel, "AiConversationChannel": conversation}
+    return {
+        "ChatSessionChannel": session,
+        "ChatChannelChannel": channel,
+        "AiConversationChannel": conversation,
+        "McpChannel": nothing,
+    }
