@@ -47,6 +47,7 @@ from api import (
 )
 from api.body_limit import BodyLimit
 from api.hub import open_hub
+from api.mcp.http import open_mcp
 from api.services import Services, build
 from api.webhook_door import WebhookDoor
 from config import Settings
@@ -88,7 +89,7 @@ async def _life(app: FastAPI) -> AsyncGenerator[None]:
     services: Services = app.state.services
     services.dispatcher.start()
     seeking = asyncio.create_task(services.connect_temporal())
-    async with open_hub(app, services):
+    async with open_hub(app, services), open_mcp(app, services):
         yield
         services.draining = True
     seeking.cancel()

@@ -21,6 +21,7 @@ from db import principals
 from db.accounts import SERVICE_TOKEN_PREFIX
 from domain.errors import AuthenticationError, PermissionDeniedError
 from domain.permissions import Permission
+from realtime.identity import Identity
 
 PUBLIC: Final = frozenset(
     {
@@ -59,6 +60,12 @@ class Principal:
     def may_publish_to(self, stream: str) -> bool:
         """Whether a stream, if it is the account's, is within what the caller may publish to; people may all."""
         return self.user_id is not None or stream.startswith(self.stream_prefixes)
+
+
+def principal(identity: Identity) -> Principal:
+    """Return a person at a socket as the routes know them."""
+    permissions = frozenset(Permission(name) for name in identity.permissions)
+    return Principal(identity.account_id, identity.user_id, identity.name, identity.email, permissions)
 
 
 def services(request: Request) -> Services:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import cast
@@ -11,6 +12,7 @@ from starlette.datastructures import State
 from starlette.requests import HTTPConnection, Request
 from starlette.routing import Route, WebSocketRoute
 
+from api.revocation import Revocation
 from api.services import Services
 from api.socket import SocketDesk
 from domain.errors import UnavailableError
@@ -18,6 +20,7 @@ from realtime.door import Door
 from realtime.events import EventsApp
 from realtime.hub import Hub
 from realtime.server import CableApp
+from realtime.tasks import cancel_all
 
 DRAIN_S = 5.0
 
@@ -50,10 +53,12 @@ async def open_hub(app: FastAPI, services: Services) -> AsyncGenerator[None]:
         WebSocketRoute("/cable", endpoint=CableApp(hub, door, desk)),
         Route("/events", endpoint=EventsApp(hub, door, desk)),
     ]
-    app.state.hub = hub
+    app.state.hub, app.state.revocation = hub, Revocation(hub, services)
     await hub.start()
+    looking = asyncio.create_task(app.state.revocation.run())
     try:
         yield
     finally:
+        await cancel_all([looking])
         await hub.drain(DRAIN_S)
         await hub.stop()

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from api import orders_runs, orders_teams
-from api.deps import Principal
+from api.deps import principal
+from api.mcp import cable as mcp
 from api.messages import send_as_operator
 from api.services import Services
 from db import session_views
@@ -16,12 +17,6 @@ from realtime.commands import Order, SendMessage
 from realtime.identity import Identity
 
 Handler = Callable[[Services, Identity, Any], Awaitable[object]]
-
-
-def principal(identity: Identity) -> Principal:
-    """Return a person at a socket as the routes know them."""
-    permissions = frozenset(Permission(name) for name in identity.permissions)
-    return Principal(identity.account_id, identity.user_id, identity.name, identity.email, permissions)
 
 
 async def _send_message(services: Services, identity: Identity, order: SendMessage) -> None:
@@ -37,6 +32,7 @@ async def _send_message(services: Services, identity: Identity, order: SendMessa
 
 HANDLERS: Final[Mapping[type[Order[Any]], Handler]] = {
     SendMessage: _send_message,
+    **mcp.HANDLERS,
     **orders_runs.HANDLERS,
     **orders_teams.HANDLERS,
 }

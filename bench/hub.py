@@ -1,4 +1,4 @@
-"""`make bench-hub`: the hub beside `websockets.broadcast()`, in turn; server CPU by /proc, the clients in this process.
+"""`make bench-hub`: the hub beside `websockets.broadcast()` and python-socketio, in turn; server CPU by /proc, the clients in this process.
 
 One JSON line a row: KB per idle subscribed connection, CPU microseconds per delivery (single, and in bursts of 10),
 latency at 20 events a second, a storm of returning clients, and one connection against several per user.
@@ -16,9 +16,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import uvloop
+from socketio import AsyncRedisManager  # pyright: ignore[reportMissingTypeStubs] - it has its types inline
 
 from bench.sockets import Crowd
 from bench.wire import cpu_s, quantile
@@ -58,6 +60,8 @@ class Server:
     path: str
     subprotocol: str
     publish: Publish
+    hello: tuple[bytes, ...] = (SUBSCRIBE,)
+    welcome: bytes = b'"welcome"'
 
 
 @asynccontextmanager
@@ -108,6 +112,41 @@ async def peer(redis_url: str) -> AsyncGenerator[Server]:
         await redis.aclose()
 
 
+@asynccontextmanager
+async def socketio_peer(redis_url: str) -> AsyncGenerator[Server]:
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.socketio_peer", redis_url, str(port), CHANNEL,
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    await process.stdout.readline()
+    while not await reachable(port):
+        pass
+    manager: Any = AsyncRedisManager(redis_url, write_only=True)
+
+    async def publish(count: int) -> None:
+        for _ in range(count):
+            # As long as the product's frames, as above.
+            await manager.emit("bench", {"bench": time.time_ns(), "text": "x" * 290}, room=CHANNEL)
+
+    try:
+        path, hello = "/socket.io/?EIO=4&transport=websocket", (b"40", b'42["subscribe",{}]')
+        yield Server("python-socketio", process.pid, port, path, "", publish, hello, b'"pingInterval"')
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def reachable(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionRefusedError:
+        return False
+    writer.close()
+    return True
+
+
 async def per_delivery_us(server: Server, crowd: Crowd, burst: int) -> float:
     """CPU of the server for each event that arrived, publishing the next when the last has reached everybody."""
     rounds = EVENTS if burst == 1 else EVENTS // 4
@@ -132,11 +171,13 @@ async def latencies(server: Server, crowd: Crowd, seconds: int = 5) -> dict[str,
 
 async def fan_out(redis_url: str, found: dict[str, dict[str, list[float]]]) -> None:
     """One pass of both."""
-    for make in (product, peer):
+    for make in (product, peer, socketio_peer):
         async with make(redis_url) as server:
             crowd = Crowd()
             before = pss_kb(server.pid)
-            await crowd.open(CONNECTIONS, server.port, server.path, server.subprotocol, [SUBSCRIBE])
+            await crowd.open(
+                CONNECTIONS, server.port, server.path, server.subprotocol, server.hello, welcome=server.welcome
+            )
             figures = {"kb": (pss_kb(server.pid) - before) / CONNECTIONS}
             await per_delivery_us(server, crowd, 1)  # warm
             figures["single_us"] = await per_delivery_us(server, crowd, 1)

@@ -77,14 +77,22 @@ class Crowd:
             self._enough.set()
 
     async def open(
-        self, count: int, port: int, path: str, subprotocol: str, hello: Sequence[bytes], *, at_once: int = 50
+        self,
+        count: int,
+        port: int,
+        path: str,
+        subprotocol: str,
+        hello: Sequence[bytes],
+        *,
+        at_once: int = 50,
+        welcome: bytes = b'"welcome"',
     ) -> None:
         """Open so many clients; each says `hello` after the welcome and is answered by a confirmation each."""
         for start in range(0, count, at_once):
             together = min(at_once, count - start)
-            await asyncio.gather(*(self._open(port, path, subprotocol, hello) for _ in range(together)))
+            await asyncio.gather(*(self._open(port, path, subprotocol, hello, welcome) for _ in range(together)))
 
-    async def _open(self, port: int, path: str, subprotocol: str, hello: Sequence[bytes]) -> None:
+    async def _open(self, port: int, path: str, subprotocol: str, hello: Sequence[bytes], welcome: bytes) -> None:
         offered = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
         request = (
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -93,11 +101,11 @@ class Crowd:
         ).encode()
         loop = asyncio.get_running_loop()
         socket = Socket(self, request)
-        welcomed = socket.expect(b'"welcome"')
+        welcomed = socket.expect(welcome)
         await loop.create_connection(lambda: socket, "127.0.0.1", port)
         await welcomed
         for text in hello:
-            confirmed = socket.expect(b"confirm_")
+            confirmed = socket.expect(b'40{"sid"' if text == b"40" else b"confirm_")  # Engine.IO's own hello
             socket.send(text)
             await confirmed
         self.sockets.append(socket)

@@ -6,6 +6,7 @@ Every look-up is one round trip, and the ones that know the account enter it the
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -19,6 +20,14 @@ from domain.permissions import ROLE_PERMISSIONS, Permission, Role
 _HOLD: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:token_id, 1))")
 _LOGIN: Final = text("SELECT * FROM find_login(:email)")
 _OPEN: Final = text("SELECT * FROM open_principal(:user_id, :account_id, :token_id, :issued_at)")
+_STILL: Final = text(
+    """
+    SELECT p.role FROM unnest(CAST(:users AS uuid[]), CAST(:tokens AS text[]), CAST(:issued AS timestamptz[]))
+        WITH ORDINALITY AS held (user_id, token_id, issued_at, place)
+    LEFT JOIN LATERAL open_principal(held.user_id, CAST(:account_id AS uuid), held.token_id, held.issued_at) p ON true
+    ORDER BY held.place
+    """
+)
 _MEMBER: Final = text("SELECT 1 FROM memberships WHERE user_id = :user_id AND account_id = app_account()")
 _SERVICE: Final = text("SELECT * FROM open_service(:hash)")
 _REVOKE: Final = text("SELECT revoke_token(:token_id, :expires_at)")
@@ -82,6 +91,29 @@ async def open_member(
     role = Role(row.role)
     extra = {Permission.SYSTEM_ADMIN} if row.platform_admin else set[Permission]()
     return Member(row.email, row.name, role, ROLE_PERMISSIONS[role] | extra)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What somebody was let in with, some time ago."""
+
+    user_id: UUID
+    token_id: str
+    issued_at: datetime
+
+
+async def still_granted(
+    conn: AsyncConnection, account_id: UUID, held: Sequence[Held]
+) -> list[frozenset[Permission] | None]:
+    """Return what each may do in the entered account now, in the same order; None for who may not come in any more."""
+    values = {
+        "account_id": account_id,
+        "users": [one.user_id for one in held],
+        "tokens": [one.token_id for one in held],
+        "issued": [one.issued_at for one in held],
+    }
+    rows = (await conn.execute(_STILL, values)).scalars().all()
+    return [None if role is None else ROLE_PERMISSIONS[Role(role)] for role in rows]
 
 
 def service_token_hash(token: str) -> bytes:

@@ -46,7 +46,11 @@ class Resources(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Caller(Generic[P]):
-    """One subscription as a channel sees it. `transmit` answers this socket; `broadcast` passes on to all others."""
+    """One subscription as a channel sees it. `transmit` answers this socket; `broadcast` passes on to all others.
+
+    `follow(stream, notice)` says the notice to this socket whenever the stream has a new stored event, until `unfollow`.
+    The stream must be one that the caller may hear. Raises InvalidInputError for too many, UnavailableError.
+    """
 
     identity: Identity
     params: P
@@ -55,6 +59,8 @@ class Caller(Generic[P]):
     commands: Commands
     transmit: Callable[[bytes], None]
     broadcast: Callable[[str, bytes], Awaitable[None]]
+    follow: Callable[[str, bytes], Awaitable[None]]
+    unfollow: Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

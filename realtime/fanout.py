@@ -49,12 +49,15 @@ class Gate:
 
 
 class _Listeners:
-    """Who hears one stream under one identifier; `latest_only`: of what waits, only the newest is worth sending."""
+    """Who hears one stream under one identifier; `latest_only`: of what waits, only the newest is worth sending.
+    `notice`: said instead of each stored event.
+    """
 
-    __slots__ = ("gates", "latest_only", "sockets")
+    __slots__ = ("gates", "latest_only", "notice", "sockets")
 
-    def __init__(self, latest_only: bool) -> None:
+    def __init__(self, latest_only: bool, notice: bytes) -> None:
         self.latest_only = latest_only
+        self.notice = notice
         self.sockets: set[Connection] = set()
         self.gates: dict[Connection, Gate] = {}
 
@@ -92,11 +95,19 @@ class Fanout:
         found = self._table.get(stream, _CALM).values()
         return sum(len(listeners.sockets) + len(listeners.gates) for listeners in found)
 
-    def add(self, connection: Connection, identifier: str, streams: Sequence[str], *, latest_only: bool) -> None:
-        """Send a socket what the streams say from now on."""
+    def add(
+        self,
+        connection: Connection,
+        identifier: str,
+        streams: Sequence[str],
+        *,
+        latest_only: bool,
+        notice: bytes = b"",
+    ) -> None:
+        """Send a socket what the streams say from now on; or, where there is one, a notice each time they say something."""
         for stream in streams:
             identifiers = self._table.setdefault(stream, {})
-            listeners = identifiers.setdefault(identifier, _Listeners(latest_only))
+            listeners = identifiers.setdefault(identifier, _Listeners(latest_only, notice))
             listeners.sockets.add(connection)
 
     def remove(self, connection: Connection, identifier: str, streams: Iterable[str]) -> None:
@@ -147,9 +158,12 @@ class Fanout:
         for identifier, listeners in self._table.get(delivery.stream, _CALM).items():
             for gate in listeners.gates.values():
                 gate.hold(delivery)
-            if not listeners.sockets:
+            if not listeners.sockets or (listeners.notice and not delivery.offset):
                 continue
-            frame = _frame(identifier, delivery, latest_only=listeners.latest_only)
+            if listeners.notice:
+                frame = frames.data(identifier, listeners.notice)
+            else:
+                frame = _frame(identifier, delivery, latest_only=listeners.latest_only)
             if delivery.present or delivery.exclude_sid:
                 _push_to_some(listeners.sockets, delivery, frame)
             else:

@@ -180,10 +180,11 @@ class Hub:
         latest_only: bool = False,
         held: bool = False,
         confirm: bool = True,
+        notice: bytes = b"",
     ) -> None:
         """Subscribe a socket and confirm it, once Redis has acknowledged all streams. Raises RealtimeUnavailableError.
 
-        `held`: nothing goes out until the history is answered.
+        `held`: nothing goes out until the history is answered. `notice`: said instead of each stored event.
         """
         taken: list[str] = []
         try:
@@ -197,7 +198,7 @@ class Hub:
         # No await from here on: the confirmation goes out before any event, and no event is missed after it.
         if confirm:
             connection.push(frames.confirm(identifier))
-        self._fanout.add(connection, identifier, streams, latest_only=latest_only)
+        self._fanout.add(connection, identifier, streams, latest_only=latest_only, notice=notice)
         if held:
             self._fanout.hold(connection, identifier, streams)
 

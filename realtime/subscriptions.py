@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel, ValidationError
 
-from domain.errors import NotFoundError, PermissionDeniedError, UnavailableError
+from domain.errors import InvalidInputError, NotFoundError, PermissionDeniedError, UnavailableError
 from realtime import frames, protocol
 from realtime.channel import AnyChannel, Caller
 from realtime.commands import Commands
@@ -22,6 +22,8 @@ from realtime.protocol import Member
 
 REFUSALS = (RejectedError, FrameError, ValidationError, NotFoundError, PermissionDeniedError)
 """What all look the same to the client."""
+MAX_FOLLOWED = 64
+"""Streams that one subscription may follow besides its own."""
 
 
 @dataclass(slots=True)
@@ -33,6 +35,7 @@ class Subscription:
     caller: Caller[BaseModel]
     confirmed: bool = True
     member: Member | None = None
+    followed: set[str] = field(default_factory=set[str])
 
     @property
     def stream(self) -> str:
@@ -114,6 +117,8 @@ class Subscriptions:
                 await self.close(subscription.identifier)
                 self._connection.push(frames.reject(subscription.identifier))
             else:
+                if identity.permissions != subscription.caller.identity.permissions:
+                    self._unfollow(subscription.identifier, list(subscription.followed))
                 subscription.caller = replace(subscription.caller, identity=identity)
 
     async def close(self, identifier: str) -> None:
@@ -160,7 +165,31 @@ class Subscriptions:
             commands=self._commands,
             transmit=lambda payload: self._connection.push(frames.data(identifier, payload)),
             broadcast=broadcast,
+            follow=lambda stream, notice: self._follow(identifier, stream, notice),
+            unfollow=lambda stream: self._unfollow(identifier, [stream]),
         )
+
+    async def _follow(self, identifier: str, stream: str, notice: bytes) -> None:
+        subscription = self._found.get(identifier)
+        if subscription is None or stream in subscription.followed or stream in subscription.caller.streams:
+            return
+        if len(subscription.followed) >= MAX_FOLLOWED:
+            raise InvalidInputError(f"No more than {MAX_FOLLOWED} can be followed by one subscription")
+
+        subscription.followed.add(stream)
+        try:
+            await self._hub.attach(self._connection, identifier, [stream], confirm=False, notice=notice)
+        except BaseException:
+            subscription.followed.discard(stream)
+            raise
+
+    def _unfollow(self, identifier: str, streams: Sequence[str]) -> None:
+        subscription = self._found.get(identifier)
+        if subscription is None:
+            return
+        leaving = [stream for stream in streams if stream in subscription.followed]
+        subscription.followed.difference_update(leaving)
+        self._hub.detach(self._connection, identifier, leaving)
 
     def _keep(self, subscription: Subscription) -> None:
         self._found[subscription.identifier] = subscription
@@ -168,7 +197,8 @@ class Subscriptions:
             self._hub.presence.watch(subscription.stream)
 
     def _detach(self, subscription: Subscription) -> None:
-        self._hub.detach(self._connection, subscription.identifier, subscription.caller.streams)
+        streams = (*subscription.caller.streams, *subscription.followed)
+        self._hub.detach(self._connection, subscription.identifier, streams)
         if subscription.channel.presence:
             self._hub.presence.unwatch(subscription.stream)
 

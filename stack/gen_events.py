@@ -47,6 +47,7 @@ _STREAMS: Final = (
     ),
     ("`ai_orchestration:account:{account id}`", "AiWorkflowOrchestrationChannel"),
     ("`ai_conversations_list:account_{account id}`", "AiConversationsListChannel"),
+    ("`mcp_account_{account id}`, `mcp_user_{user id}`, `mcp_tools_{account id}`", "McpChannel"),
     ("`code_factory:{run, contract, review_state or account}:{id}`", "CodeFactoryChannel"),
 )
 

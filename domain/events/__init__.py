@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from domain.events import chat, conversations, devops, loops, missions, people, runs, streaming, teams
+from domain.events import chat, conversations, devops, loops, mcp, missions, people, runs, streaming, teams
 from domain.events.base import Event
 
 CATALOGUE: Final[tuple[type[Event], ...]] = (
     *chat.EVENTS,
+    *mcp.EVENTS,
     *missions.EVENTS,
     *teams.EVENTS,
     *people.EVENTS,

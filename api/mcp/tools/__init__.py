@@ -1,0 +1,1 @@
+"""One module per subject, each with its `TOOLS`. Found and loaded by api/mcp/tool.py."""
