@@ -17,12 +17,15 @@ from domain.message import InboundEvent
 from domain.sanitize import sanitize, storable
 
 _MARK: Final = text("UPDATE inbound_events SET state = 'ignored', reason = :reason WHERE id = :id")
+# Its author may be known by another name by now; a chat of many people has none.
 _FIND: Final = text(
     """
     SELECT m.id, m.session_id, m.ai_message_id, m.content FROM chat_messages m
     JOIN chat_sessions s ON s.id = m.session_id
     WHERE m.channel_id = :channel_id AND m.platform_message_id = :target AND m.direction = 'inbound'
-      AND m.reply_to ->> 'chat' = :chat
+      AND (m.reply_to ->> 'chat' = :chat OR EXISTS (
+        SELECT 1 FROM session_aliases a
+        WHERE a.channel_id = s.channel_id AND a.session_key = s.session_key AND a.alias = ANY(:names)))
     ORDER BY m.created_at DESC LIMIT 1
     """
 )
@@ -52,7 +55,12 @@ async def apply_edit(
     found = (
         await conn.execute(
             _FIND,
-            {"channel_id": channel.id, "target": event.target_message_id, "chat": storable(event.reply_to.chat)},
+            {
+                "channel_id": channel.id,
+                "target": event.target_message_id,
+                "chat": storable(event.reply_to.chat),
+                "names": [storable(name) for name in event.known_as],
+            },
         )
     ).one_or_none()
     content = storable(event.text)

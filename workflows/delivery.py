@@ -112,19 +112,32 @@ class OutboundDeliveryWorkflow:
             state.wait_s, state.failing_since = 0.0, 0.0
             return 1
         state.wait_s, state.waits_for = max(0.05, result.wait_s), result.error_class
-        self._step_aside(result)
-        return 0
+        return await self._step_aside(result)
 
-    def _step_aside(self, result: DeliverResult) -> None:
-        """Let the next message try when the first has been refused for too long while it may be the only one."""
+    async def _step_aside(self, result: DeliverResult) -> int:
+        """Let the others try when the first has been refused for too long while it may be the only one.
+
+        One that is refused as well shows that it is not: then all keep their order, as over a platform's outage.
+        """
         state, now = self._state, workflow.time()
         if result.error_class != "transient":
             state.failing_since = 0.0
-            return
+            return 0
         state.failing_since = state.failing_since or now
-        if now - state.failing_since >= STOPS_BLOCKING_AFTER_S and len(state.queue) > 1:
+        if now - state.failing_since < STOPS_BLOCKING_AFTER_S or len(state.queue) < 2:
+            return 0
+        if not workflow.patched("others-try-behind-the-first"):  # Until deliveries begun before 2026-11 have ended.
             state.queue.append(state.queue.pop(0))
             state.wait_s = 0.05
+            return 0
+        settled = 0
+        while len(state.queue) > 1:
+            behind = state.queue[1]
+            if not (await attempt_delivery(state.ref, behind, state.task_queue)).settled:
+                break
+            state.queue.remove(behind)
+            settled += 1
+        return settled
 
     async def _tell_session(self) -> None:
         handle = workflow.get_external_workflow_handle(session_workflow_id(self._state.ref.session_id))

@@ -10,9 +10,8 @@ import re
 from typing import Final
 
 from adapters.markdown.html import utf16_units
-from adapters.markdown.ops import Dialect, Enter, Leave, Link, Mark, Op, Text
+from adapters.markdown.ops import NOTHING, Dialect, Enter, Leave, Link, Mark, Op, Text, without_fences
 
-_NOTHING: Final = "\u200b"
 _ADDRESS: Final = re.compile(r"(https?://[^\s<>]+)")
 _SIGNS: Final = re.compile(r"([\\`*_~\[\]|])")
 _SIGNS_AND_BRACKETS: Final = re.compile(r"([\\`*_~\[\]|<>])")
@@ -38,11 +37,11 @@ def _escape_brackets_too(word: str) -> str:
 
 def _clean(text: str) -> str:
     """Take the force out of calls to everybody: a model must not be talked into ringing a whole team."""
-    return _CALL.sub("@" + _NOTHING, text)
+    return _CALL.sub("@" + NOTHING, text)
 
 
 def _clean_code(text: str) -> str:
-    return text.replace("```", f"``{_NOTHING}`")
+    return without_fences(text)
 
 
 def _code_block(language: str) -> Mark:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from adapters.markdown.ops import Atom, Dialect, Enter, Leave, Mark, Op, Text
+from adapters.markdown.ops import NOTHING, Atom, Dialect, Enter, Leave, Mark, Op, Text, without_fences
 
-_NOTHING: Final = "\u200b"
 """A space without width: it parts what must not be read as a sign or a call."""
 
 _CALL: Final = re.compile("@(?=channel|here|everyone)", re.IGNORECASE)
@@ -25,7 +24,7 @@ def _clean(text: str) -> str:
 
     A model must not be talked into ringing a whole workspace.
     """
-    return _CALL.sub("@" + _NOTHING, text).replace("```", f"``{_NOTHING}`")
+    return without_fences(_CALL.sub("@" + NOTHING, text))
 
 
 def _code_block(_language: str) -> Mark:
@@ -61,5 +60,5 @@ MRKDWN: Final = Dialect(
     clean=_clean,
     clean_code=_clean,
     per_line=True,
-    joint=_NOTHING,
+    joint=NOTHING,
 )

@@ -6,9 +6,20 @@ that a document can be cut anywhere and every part stands by itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
+
+NOTHING: Final = "\u200b"
+"""A space without width, which parts what would be read together."""
+_FENCE: Final = re.compile("``(?=`)")
+
+
+def without_fences(text: str) -> str:
+    """Part every run of three or more backticks, so that none is read as the beginning or the end of a code block."""
+    return _FENCE.sub(f"``{NOTHING}", text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 from adapters.markdown.html import utf16_units
-from adapters.markdown.ops import Dialect, Enter, Leave, Mark, Op, Text
-
-_NOTHING: Final = "\u200b"
+from adapters.markdown.ops import NOTHING, Dialect, Enter, Leave, Mark, Op, Text, without_fences
 
 
 def _clean(text: str) -> str:
-    return text.replace("```", f"``{_NOTHING}`")
+    return without_fences(text)
 
 
 def _code_block(_language: str) -> Mark:
@@ -46,5 +44,5 @@ SIGNS: Final = Dialect(
     clean=_clean,
     clean_code=_clean,
     per_line=True,
-    joint=_NOTHING,
+    joint=NOTHING,
 )

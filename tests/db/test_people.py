@@ -36,6 +36,23 @@ async def keys(database: Database, tenant: Tenant) -> list[tuple[str, int]]:
     return [(row.session_key, row.last_arrival_no) for row in await rows(database, tenant, SESSIONS)]
 
 
+class TestEdit:
+    async def test_one_by_who_hides_their_number_since_finds_its_message(
+        self, database: Database, tenant: Tenant
+    ) -> None:
+        first = said(1, "491", "US.1")
+        await record(database, tenant, [first])
+        for number, (name, words) in enumerate([("US.2", "not mine"), ("US.1", "better")], start=2):
+            edit = replace(said(number, name), kind=EventKind.EDIT, text=words, target_message_id=first.message_id)
+            await record(database, tenant, [edit])
+        found = await rows(database, tenant, "SELECT content FROM chat_messages")
+        assert [row.content for row in found] == ["better"]
+        states = await rows(
+            database, tenant, "SELECT reason FROM inbound_events WHERE kind = 'edit' ORDER BY dedup_key"
+        )
+        assert [row.reason for row in states] == ["the original is not known", None]
+
+
 class TestNames:
     async def test_who_hides_their_number_goes_on_in_the_same_session(self, database: Database, tenant: Tenant) -> None:
         await record(database, tenant, [said(1, "491", "US.1")])

@@ -9,10 +9,13 @@ from domain.connection import connection_workflow_id
 from tests.e2e.sockets import FORGET, STATE, STATUS, connected, heard, listeners, say_over_a_death
 from tests.e2e.system import System
 
-pytestmark = pytest.mark.parametrize("platform", ["discord", "mattermost"])
+both = pytest.mark.parametrize("platform", ["discord", "mattermost"])
+one_is_enough = pytest.mark.parametrize("platform", ["discord", pytest.param("mattermost", marks=pytest.mark.full)])
+"""What is ours and not the platform's."""
 
 
 class TestListening:
+    @both
     async def test_what_is_said_is_answered_once(self, system: System, platform: str) -> None:
         talk, desk = await connected(system, platform)
         await heard(talk, "alice", "hello")
@@ -22,6 +25,7 @@ class TestListening:
         channel = (await desk.data(f"/chat/channels/{talk.tenant.channel_id}"))["channel"]
         assert (channel["status"], channel["connection"]["state"]) == ("connected", "connected")
 
+    @both
     async def test_a_lost_connection_is_made_again(self, system: System, platform: str) -> None:
         talk, _ = await connected(system, platform)
         await heard(talk, "alice", "one")
@@ -31,7 +35,15 @@ class TestListening:
         await talk.until(STATE, "connected")
         assert (await talk.rows("SELECT last_error FROM channel_connections"))[0][0]
 
-    @pytest.mark.parametrize("resumes", [True, False])
+    @pytest.mark.parametrize(
+        ("platform", "resumes"),
+        [
+            ("discord", True),
+            ("mattermost", False),
+            pytest.param("discord", False, marks=pytest.mark.full),
+            pytest.param("mattermost", True, marks=pytest.mark.full),
+        ],
+    )
     async def test_what_is_said_while_the_worker_is_dead_is_answered_once(
         self, system: System, platform: str, resumes: bool
     ) -> None:
@@ -41,6 +53,7 @@ class TestListening:
         await talk.until("SELECT position <> '{}' FROM channel_connections", True)
         await say_over_a_death(talk, None if resumes else FORGET)
 
+    @one_is_enough
     async def test_what_was_said_too_long_ago_is_seen_and_not_answered(self, system: System, platform: str) -> None:
         talk, desk = await connected(system, platform, catch_up_s=0)
         await heard(talk, "alice", "one")
@@ -61,6 +74,7 @@ class TestListening:
 
 
 class TestChannel:
+    @both
     async def test_a_refused_token_is_said_and_a_better_one_tried(self, system: System, platform: str) -> None:
         talk, desk = await connected(system, platform)
         channel = f"/chat/channels/{talk.tenant.channel_id}"
@@ -75,6 +89,7 @@ class TestChannel:
         await heard(talk, "alice", "hello")
         assert len(await talk.replies(1)) == 1
 
+    @both
     async def test_disconnected_it_is_closed_and_its_workflow_ends(
         self, system: System, platform: str, temporal_client: Client
     ) -> None:
@@ -88,6 +103,7 @@ class TestChannel:
         await desk.post(f"/chat/channels/{talk.tenant.channel_id}/connect")
         await listeners(talk, 1)
 
+    @one_is_enough
     async def test_one_that_lost_its_workflow_gets_another(
         self, system: System, platform: str, temporal_client: Client
     ) -> None:

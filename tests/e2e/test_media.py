@@ -204,7 +204,7 @@ class TestOrder:
 
 
 class TestDeath:
-    @pytest.mark.parametrize("point", ["media.received", "media.kept"])
+    @pytest.mark.parametrize("point", [pytest.param("media.received", marks=pytest.mark.full), "media.kept"])
     async def test_a_worker_killed_while_it_fetches(self, system: System, point: str) -> None:
         await system.worker.kill()
         system.worker.start(POWERNODE_FAILPOINT=point)

@@ -97,8 +97,15 @@ class TestFiles:
         [kept_row] = await talk.rows("SELECT state, filename, file_size FROM chat_message_attachments")
         assert tuple(kept_row) == ("stored", "offer.pdf", len(BYTES))
 
-    @pytest.mark.parametrize("platform", sorted(SHOWS))
-    @pytest.mark.parametrize("fault", ["accept_then_drop", "drop_before_accept"])
+    @pytest.mark.parametrize(
+        ("platform", "fault"),
+        [
+            *((platform, "accept_then_drop") for platform in sorted(SHOWS)),
+            ("slack", "drop_before_accept"),
+            ("discord", "drop_before_accept"),
+            pytest.param("mattermost", "drop_before_accept", marks=pytest.mark.full),
+        ],
+    )
     async def test_once_also_when_the_answer_is_lost(self, system: System, platform: str, fault: str) -> None:
         talk, desk = await opened(system, platform)
         session = await session_of(talk)

@@ -155,6 +155,15 @@ NASTY = st.text(st.sampled_from("ab \n*_`~[]()<>&!#-1.|\\\"'\t\x00\ud800👍\u20
 )
 
 
+class TestFences:
+    @pytest.mark.parametrize("count", range(3, 12))
+    def test_a_run_of_backticks_opens_no_code_block(self, count: int) -> None:
+        for dialect in (SIGNS, MRKDWN):
+            [part] = render_parts(f"a{'`' * count}b", dialect, 600)
+            assert "```" not in part.body
+            assert part.body.count("`") == count
+
+
 class TestSplitProperties:
     @settings(max_examples=60)
     @given(block_markdown(), LIMITS)
