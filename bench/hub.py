@@ -1,7 +1,8 @@
 """`make bench-hub`: the hub beside `websockets.broadcast()` and python-socketio, in turn; server CPU by /proc, the clients in this process.
 
 One JSON line a row: KB per idle subscribed connection, CPU microseconds per delivery (single, and in bursts of 10),
-latency at 20 events a second, a storm of returning clients, and one connection against several per user.
+latency at 20 events a second, a storm of returning clients, one connection against several per user, and readers
+that stall (bench/stalled.py, which also runs by itself).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import uvloop
 from socketio import AsyncRedisManager  # pyright: ignore[reportMissingTypeStubs] - it has its types inline
 
 from bench.sockets import Crowd
+from bench.stalled import stalled_readers
 from bench.wire import cpu_s, quantile
 from realtime.client import ask_many, redis_client
 from realtime.publish import Publication, Publisher
@@ -242,6 +244,7 @@ async def run() -> None:
         row("ratios", **{name: round(ours[name] / theirs[name], 2) for name in ours})
         await storm(valkey.url)
         await multiplexed(valkey.url)
+        row("stalled", **await stalled_readers(valkey.url, PASSES))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import socket as sockets
 import time
 from collections.abc import Sequence
 from typing import cast
@@ -67,6 +68,7 @@ class Crowd:
     def __init__(self) -> None:
         self.sockets: list[Socket] = []
         self.times: list[float] = []
+        self._receive_bytes = 0
         self._count = 0
         self._wanted = 0
         self._enough = asyncio.Event()
@@ -86,8 +88,13 @@ class Crowd:
         *,
         at_once: int = 50,
         welcome: bytes = b'"welcome"',
+        receive_bytes: int = 0,
     ) -> None:
-        """Open so many clients; each says `hello` after the welcome and is answered by a confirmation each."""
+        """Open so many clients; each says `hello` after the welcome and is answered by a confirmation each.
+
+        With `receive_bytes` the system holds no more than about that for one that does not read.
+        """
+        self._receive_bytes = receive_bytes
         for start in range(0, count, at_once):
             together = min(at_once, count - start)
             await asyncio.gather(*(self._open(port, path, subprotocol, hello, welcome) for _ in range(together)))
@@ -102,7 +109,12 @@ class Crowd:
         loop = asyncio.get_running_loop()
         socket = Socket(self, request)
         welcomed = socket.expect(welcome)
-        await loop.create_connection(lambda: socket, "127.0.0.1", port)
+        end = sockets.socket()
+        end.setblocking(False)
+        if self._receive_bytes:  # before it connects: the window is agreed on then
+            end.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, self._receive_bytes)
+        await loop.sock_connect(end, ("127.0.0.1", port))
+        await loop.create_connection(lambda: socket, sock=end)
         await welcomed
         for text in hello:
             confirmed = socket.expect(b'40{"sid"' if text == b"40" else b"confirm_")  # Engine.IO's own hello
@@ -116,6 +128,12 @@ class Crowd:
         if self._count < self._wanted:
             self._enough.clear()
             await self._enough.wait()
+
+    def stall(self) -> None:
+        """Let none of them read from now on."""
+        for socket in self.sockets:
+            if socket.transport is not None:
+                socket.transport.pause_reading()
 
     def close(self) -> None:
         for socket in self.sockets:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import cast
@@ -10,17 +11,21 @@ from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
 
 from realtime.connection import Connection, ConnectionLimits, Flusher
 from realtime.counters import Count
 from realtime.frames import Frame, data
 from realtime.limits import HubSettings
+from realtime.protocol import EXTENDED
 from realtime.publish import Publication
+from tests.realtime import spark
 from tests.realtime.cable import FAST_BROKER, QUIET, Cable, Client, identifier, person, running_cable
 from tests.realtime.hub_process import HubProcess, Tuning, running_hubs
 from tests.realtime.stage import GAUGE, SPARK, Stage
-from tests.realtime.support import Valkey, until
+from tests.realtime.support import WAIT_S, Valkey, until
 
 
 class Pipe:
@@ -166,6 +171,57 @@ class TestSlowReaders:
         client = await clients.enter_async_context(stage.client(hub))
         await client.subscribe(SPARK)
         return client
+
+
+@pytest.mark.full
+class TestManySlowReaders:
+    """What bench/stalled.py measures, smaller: nobody waits for anybody, and the system has room for a few KB only."""
+
+    EVENTS, HEALTHY, STALLED = 150, 180, 20
+
+    @pytest.mark.parametrize("wire", [True, False])
+    async def test_each_healthy_one_has_all_in_order_and_each_stalled_one_is_cut(
+        self, shared_valkey: Valkey, redis: Redis, wire: bool
+    ) -> None:
+        async with (
+            running_hubs(shared_valkey.url, Tuning(wire=wire, farewell_s=0.2)) as hubs,
+            AsyncExitStack() as clients,
+        ):
+            stage = Stage(hubs, redis)
+            healthy = [await clients.enter_async_context(stage.client()) for _ in range(self.HEALTHY)]
+            for client in healthy:
+                await client.subscribe(SPARK)
+            for _ in range(self.STALLED):
+                await self.stall(stage, clients)
+            async with asyncio.TaskGroup() as tasks:
+                readers = [tasks.create_task(self.read(client)) for client in healthy]
+                for number in range(self.EVENTS):
+                    await stage.publish("x" * 50_000, "large")
+                    await stage.publish(number)
+            assert [reader.result() for reader in readers] == [list(range(self.EVENTS))] * self.HEALTHY
+            async with asyncio.timeout(WAIT_S):
+                while (await hubs[0].counters())["open"] > self.HEALTHY:
+                    pass
+            assert (await hubs[0].counters())["too_slow"] == self.STALLED
+            assert [frame for client in healthy for frame in await client.settled()] == []
+
+    async def read(self, client: Client) -> list[object]:
+        return [await client.message() for _ in range(self.EVENTS)]
+
+    async def stall(self, stage: Stage, clients: AsyncExitStack) -> None:
+        """Add one of both streams that stops reading; it hears no goodbye either."""
+        narrow = socket.socket()
+        narrow.setblocking(False)
+        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        await asyncio.get_running_loop().sock_connect(narrow, ("127.0.0.1", stage.hubs[0].port))
+        url = f"{stage.hubs[0].url}?jid={spark.mint(stage.person())}"
+        opened = connect(url, sock=narrow, subprotocols=[Subprotocol(EXTENDED)], compression=None, ping_interval=None)
+        client = Client(await clients.enter_async_context(opened))
+        await client.next()
+        for name in (SPARK, identifier("SparkChannel", name="large")):
+            await client.subscribe(name)
+        client.socket.transport.pause_reading()
+        clients.callback(client.socket.transport.abort)
 
 
 class TestDeafHub:
