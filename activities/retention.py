@@ -47,7 +47,9 @@ class Retention:
         return await self.forget_uploads() + await self.expire() + await self.collect()
 
     async def forget_uploads(self) -> int:
-        """Delete uploads that no message names; with `files_keep`, none is older than that."""
+        """Delete uploads that no stored file of a sent message names: those never sent after `uploads_keep`, those sent once the
+        files of all their messages have expired, which counts from when they were sent.
+        """
         async with self.db.open() as conn:
             found = await garbage.unnamed(conn, self.uploads_keep, AT_MOST)
         for account_id, upload_id in found:

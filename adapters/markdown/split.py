@@ -91,7 +91,7 @@ class _Filling:
 
     def add(self, unit: _Unit) -> bool:
         """Write a unit; False where there is no room for it."""
-        body, plain = (unit.body, unit.plain) if unit.space else self._prefixed(unit.body, unit.plain)
+        body, plain = (unit.body, unit.plain) if unit.space or not unit.body else self._prefixed(unit.body, unit.plain)
         if not self._write(body, plain):
             return False
         if unit.body:

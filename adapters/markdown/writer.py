@@ -8,6 +8,7 @@ from typing import Final
 
 from markdown_it.tree import SyntaxTreeNode
 
+from adapters.markdown.fences import parted
 from adapters.markdown.ops import Atom, Break, Cut, Dialect, Enter, Leave, Mark, Op, Text
 
 _STYLES: Final = frozenset({"strong", "em", "s"})
@@ -29,7 +30,7 @@ class Writer:
     def document(self, root: SyntaxTreeNode) -> list[Op]:
         """Return the whole document's steps."""
         ops = self._blocks(root.children)
-        return _jointed(ops, self._dialect.joint) if self._dialect.joint else ops
+        return parted(_jointed(ops, self._dialect.joint)) if self._dialect.joint else ops
 
     def _blocks(self, nodes: Iterable[SyntaxTreeNode], between: Break = _PARAGRAPH) -> list[Op]:
         ops: list[Op] = []

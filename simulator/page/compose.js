@@ -1,5 +1,6 @@
 // The field where a message is written, and what it is about: an answer, a thread, an edit.
 
+import { any } from "./attach.js";
 import { $ } from "./dom.js";
 import { state } from "./state.js";
 
@@ -41,7 +42,7 @@ export function listen(send) {
   $("write").addEventListener("submit", (event) => {
     event.preventDefault();
     const said = text.value;
-    if (!said.trim()) return;
+    if (!said.trim() && !any()) return;
     text.value = "";
     grow();
     send(said);

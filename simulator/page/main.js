@@ -3,12 +3,14 @@
 import { ask, bots, follow } from "./api.js";
 import { $ } from "./dom.js";
 import { channel, keep, open, platform, state } from "./state.js";
+import * as attach from "./attach.js";
 import * as chat from "./chat.js";
 import * as compose from "./compose.js";
 import * as faults from "./faults.js";
 import * as log from "./log.js";
 import * as side from "./side.js";
 
+const ONE_EACH = new Set(["telegram", "whatsapp"]);
 let end = null;
 
 const note = (words) => { $("note").textContent = words; };
@@ -30,10 +32,18 @@ const written = {
   edit: (text, message) => ({ text, kind: "edit", target: message.id }),
 };
 
-function send(text) {
+/** Send files with what is said: in one message, or in one each where that is all a message holds. */
+async function sendFiles(files, said) {
+  if (!ONE_EACH.has(platform())) return say({ ...said, files });
+  for (const [index, file] of files.entries()) await say({ ...said, ...(index ? { text: "" } : {}), files: [file] });
+}
+
+async function send(text) {
   const named = document.body.dataset.kind !== "private" && $("mention").checked ? { mention: true } : {};
   const { kind, message } = state.about ?? {};
   compose.forget();
+  const files = kind === "edit" ? [] : await attach.take();
+  if (files.length) return sendFiles(files, { ...named, ...(kind ? written[kind](text, message) : { text }) });
   if (kind) return say({ ...(kind === "edit" ? {} : named), ...written[kind](text, message) });
   return say(text.startsWith("/") && text.length > 1 ? { kind: "command", text } : { text, ...named });
 }
@@ -69,6 +79,7 @@ async function go(change) {
   state.person = change.person ?? state.person;
   state.chat = change.chat ?? state.chat;
   compose.forget();
+  attach.forget();
   keep();
   try {
     if (change.join) await ask("chats", { channel: state.channel, name: state.chat, members: [state.person] });
@@ -91,6 +102,7 @@ function view(name) {
 }
 
 for (const one of document.querySelectorAll(".tabs button")) one.addEventListener("click", () => view(one.dataset.to));
+attach.listen();
 compose.listen(send);
 side.listen(go);
 faults.listen(note);

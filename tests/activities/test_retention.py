@@ -16,8 +16,11 @@ from activities.dispatch import Dispatcher
 from activities.files import FileStore, Folder, NoSuchFileError, file_store
 from activities.retention import Retention
 from db import attachments, garbage, uploads
+from db.operator_messages import record_operator_message
+from db.outgoing import Outgoing, Part
 from db.session import Database
 from db.uploads import Upload
+from domain.outbound import FilePart
 from realtime.publish import Publisher
 from tests.conftest import DatabaseUrls
 from tests.db.test_ingest import record, rows
@@ -55,6 +58,21 @@ class Shelf:
             f" content_hash, settled_at) VALUES (gen_random_uuid(), app_account(), '{self.message_id}', 0, 'document',"
             f" 'stored', '{digest}', now()) RETURNING id"
         )
+
+    async def send(self, digest: str) -> None:
+        """Let an operator send it."""
+        [upload] = await rows(self.database, self.tenant, "SELECT id, file_size FROM chat_uploads")
+        file = FilePart(
+            type="document",
+            upload_id=upload.id,
+            digest=digest,
+            mime_type="text/plain",
+            filename="a.txt",
+            size_bytes=upload.file_size,
+        )
+        out = Outgoing(self.session_id, "", [Part("", "", file)], "t" * 16)
+        async with self.database.account(self.tenant.account_id) as conn:
+            await record_operator_message(conn, self.tenant.account_id, out)
 
     async def run(self, query: str) -> None:
         await rows(self.database, self.tenant, query)
@@ -142,6 +160,19 @@ class TestOld:
         assert not await shelf.is_there(digest)
         async with shelf.database.account(shelf.tenant.account_id) as conn:
             assert await attachments.notes(conn, shelf.message_id) == "[document was deleted: kept for 30 days]"
+
+    async def test_an_upload_that_was_sent_goes_with_its_message_s_file(self, shelf: Shelf) -> None:
+        shelf.retention.files_keep = timedelta(days=30)
+        digest = await shelf.upload()
+        await shelf.send(digest)
+        await shelf.later(24 * 29)
+        await shelf.collected()
+        assert await shelf.is_there(digest)
+        await shelf.later(24)
+        await shelf.collected()
+        await shelf.collected()
+        assert await rows(shelf.database, shelf.tenant, "SELECT 1 FROM chat_uploads") == []
+        assert not await shelf.is_there(digest)
 
     async def test_a_deleted_message_leaves_no_file(self, shelf: Shelf) -> None:
         digest = await shelf.upload()

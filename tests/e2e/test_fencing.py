@@ -43,6 +43,8 @@ class TestStoppedWorker:
             # It works again when it takes part in the next answer; by then its late send would have arrived.
             await second.kill()
             await talk.say("alice", "and again")
-            assert len(await talk.replies(2, timeout_s=90)) == 2
+            await talk.until(
+                "SELECT count(*) FROM chat_messages WHERE direction = 'outbound' AND delivery_status = 'sent'", 2, 90
+            )
             assert len(await simulator.calls(channel=talk.name, method="chat.postMessage")) == len(calls) + 1
             await system.close()

@@ -188,6 +188,37 @@ class TestBrowser:
         for word in ("menu.pdf", "2 KB", "Bakery", "52.50000", "before"):
             assert word in shown
 
+    async def test_files_are_chosen_or_dropped_and_sent_with_the_words(self, page: Page, telegram: Bot) -> None:
+        await look(page, telegram)
+        given = "const given = new DataTransfer(); given.items.add(new File([{!r}], {!r}, {{ type: {!r} }}));"
+        await page.eval(
+            f"{{ {given.format('Bread, cake', 'menu.txt', 'text/plain')} const chosen = document.getElementById('files');"
+            " chosen.files = given.files; chosen.dispatchEvent(new Event('change')); }"
+        )
+        dropped = "new DragEvent('drop', { dataTransfer: given, bubbles: true, cancelable: true })"
+        for name in ("unwanted.pdf", "bill.pdf"):
+            await page.eval(
+                f"{{ {given.format('%PDF-1.7', name, 'application/pdf')}"
+                f" document.getElementById('messages').dispatchEvent({dropped}); }}"
+            )
+        assert await page.eval("[...document.querySelectorAll('#held span')].map((one) => one.textContent)") == [
+            "menu.txt",
+            "unwanted.pdf",
+            "bill.pdf",
+        ]
+        await page.eval("document.querySelectorAll('#held button')[1].click()")
+        await page.type("What do you have?")
+        await page.press("Enter", 13)
+        told = [request.json["message"] for request in await telegram.hook.wait(2)]
+        assert [(one.get("caption"), one["document"]["file_name"]) for one in told] == [
+            ("What do you have?", "menu.txt"),
+            (None, "bill.pdf"),
+        ]
+        await page.until("document.querySelector('.mine .file strong')?.textContent === 'menu.txt'")
+        assert await page.eval("document.getElementById('held').hidden")
+        shown = await page.eval("fetch(document.querySelector('.mine .file').href).then((answer) => answer.text())")
+        assert shown == "Bread, cake"
+
     async def test_a_small_screen_shows_one_part_at_a_time(self, page: Page, telegram: Bot) -> None:
         await look(page, telegram, window=Window(360, 640))
         parts = {"side": ".side:not(.tools)", "phone": ".phone", "faults": "#faults-view", "log": "#log-view"}

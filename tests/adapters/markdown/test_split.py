@@ -163,6 +163,33 @@ class TestFences:
             assert "```" not in part.body
             assert part.body.count("`") == count
 
+    @pytest.mark.parametrize(
+        "markdown",
+        [
+            "a``\\`b`",
+            "``**`x**",
+            "**``**`",
+            "a\\`\\``b`",
+            "`a`\\`\\`",
+            "**`a`**``",
+            "~~`~~``",
+            "\\`\\`[`](https://x.y)",
+        ],
+    )
+    def test_nor_do_backticks_that_meet(self, markdown: str) -> None:
+        for dialect in (SIGNS, MRKDWN):
+            [part] = render_parts(markdown, dialect, 600)
+            assert "```" not in part.body
+            assert "```" not in part.plain
+
+    @settings(max_examples=200)
+    @given(st.text(st.sampled_from("`*\\a"), max_size=40), st.integers(20, 600))
+    def test_nor_does_anything_within_a_paragraph(self, text: str, limit: int) -> None:
+        for dialect in (SIGNS, MRKDWN):
+            for part in render_parts(f"x{text}", dialect, limit):
+                assert "```" not in part.body
+                assert "```" not in part.plain
+
 
 class TestSplitProperties:
     @settings(max_examples=60)
