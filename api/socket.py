@@ -11,7 +11,7 @@ from api.orders import HANDLERS
 from api.services import Services
 from domain.errors import AuthenticationError
 from realtime.commands import Order
-from realtime.identity import Identity
+from realtime.identity import Identity, granted
 
 V = TypeVar("V")
 R = TypeVar("R")
@@ -33,7 +33,7 @@ class SocketDesk:
             account_id=principal.account_id,
             name=principal.name,
             email=principal.email or "",
-            permissions=frozenset(permission.value for permission in principal.permissions),
+            permissions=granted(frozenset(permission.value for permission in principal.permissions)),
             expires_at=principal.claims.expires_at,
             token_id=principal.claims.token_id,
         )

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 from domain.permissions import Permission
+
+
+@lru_cache(maxsize=256)
+def granted(names: frozenset[str]) -> frozenset[str]:
+    """Return the one set that all sockets with these permissions share: there are few kinds, and many sockets."""
+    return names
 
 
 @dataclass(frozen=True, slots=True)

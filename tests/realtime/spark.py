@@ -16,7 +16,7 @@ from domain.errors import AuthenticationError
 from domain.permissions import Permission
 from realtime.channel import Action, AnyChannel, Caller, Channel, Resources
 from realtime.errors import RejectedError
-from realtime.identity import Identity
+from realtime.identity import Identity, granted
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
 
@@ -117,7 +117,7 @@ async def authenticate(token: str) -> Identity:
             account_id=UUID(fields["account_id"]),
             name=fields["name"],
             email="",
-            permissions=frozenset(fields["permissions"]),
+            permissions=granted(frozenset(fields["permissions"])),
             expires_at=datetime.fromisoformat(fields["expires_at"]),
             token_id=fields["token_id"],
         )
