@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 
 from realtime.client import ask
 from realtime.counters import Count, Counters
-from realtime.tasks import cancel_all
+from realtime.tasks import cancel_all, run_until_one_ends
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -119,10 +119,7 @@ class Subscriber:
             self._counters.add(Count.REDIS_CONNECTS)
             self._heard_at = asyncio.get_running_loop().time()
             self._changed.set()
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._write(connection))
-                tasks.create_task(self._read(connection))
-                tasks.create_task(self._listen_to_canary())
+            await run_until_one_ends(self._write(connection), self._read(connection), self._listen_to_canary())
         finally:
             self._sent.clear()
             self._unanswered.clear()
