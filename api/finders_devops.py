@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.finding import Finder
+from api.finding import Finder, by_id
 from db import code_factory, git_jobs, pipeline_views
 from domain.devops_views import (
     FactoryContractView,
@@ -20,46 +20,29 @@ from domain.devops_views import (
     ReviewStateView,
 )
 from domain.file_views import View
-
-
-def _uuid(key: str) -> UUID | None:
-    try:
-        return UUID(key)
-    except ValueError:
-        return None
-
-
-async def _pipeline(conn: AsyncConnection, key: str) -> PipelineView | None:
-    found = _uuid(key)
-    return None if found is None else await pipeline_views.pipeline(conn, found)
-
-
-async def _job(conn: AsyncConnection, key: str) -> GitJobView | None:
-    found = _uuid(key)
-    return None if found is None else await git_jobs.find(conn, found)
+from domain.ids import as_uuid
 
 
 async def _log(conn: AsyncConnection, key: str) -> GitJobLogView | None:
     """By `{job id}@{offset}`."""
     job_id, _, offset = key.partition("@")
-    found = _uuid(job_id)
+    found = as_uuid(job_id)
     if found is None or not offset.isdecimal():
         return None
     return await git_jobs.read(conn, found, min(int(offset), git_jobs.MAX_LOG_BYTES))
 
 
 def _of_factory(kind: type[View]) -> Finder:
-    async def finder(conn: AsyncConnection, key: str) -> View | None:
-        found = _uuid(key)
-        return None if found is None else await code_factory.find(conn, kind, found)
+    async def find(conn: AsyncConnection, row_id: UUID) -> View | None:
+        return await code_factory.find(conn, kind, row_id)
 
-    return finder
+    return by_id(find)
 
 
 FINDERS: Final[Mapping[type, Finder]] = {
-    PipelineView: _pipeline,
+    PipelineView: by_id(pipeline_views.pipeline),
     RecentRunsView: pipeline_views.recent,
-    GitJobView: _job,
+    GitJobView: by_id(git_jobs.find),
     GitJobLogView: _log,
     FactoryContractView: _of_factory(FactoryContractView),
     FactoryRunView: _of_factory(FactoryRunView),

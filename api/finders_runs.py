@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.finding import Finder
+from api.finding import Finder, by_id
 from db import loop_shelves, run_shelves
-from db.watched import as_uuid
 from domain.errors import NotFoundError
 from domain.loop_views import BatchExecutionView, CircuitBreakerView, RalphLoopView, WorktreeSessionView
 from domain.run_views import AgentExecutionView, AgentStandingView, WorkflowRunView, WorkflowView
 from realtime.resources import BreakerService
 
 
-async def _agent(conn: AsyncConnection, key: str) -> AgentStandingView | None:
-    agent_id = as_uuid(key)
-    if agent_id is None:
-        return None
+async def _agent(conn: AsyncConnection, agent_id: UUID) -> AgentStandingView | None:
     try:
         return await run_shelves.agent_standing(conn, agent_id)
     except NotFoundError:
@@ -32,7 +29,7 @@ async def _service(conn: AsyncConnection, key: str) -> BreakerService | None:
 
 FINDERS: Final[Mapping[type, Finder]] = {
     AgentExecutionView: run_shelves.AGENT_EXECUTIONS.find,
-    AgentStandingView: _agent,
+    AgentStandingView: by_id(_agent),
     BatchExecutionView: loop_shelves.BATCHES.find,
     BreakerService: _service,
     CircuitBreakerView: loop_shelves.BREAKERS.find,

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.ids import as_uuid
+
 V = TypeVar("V")
 Finder = Callable[[AsyncConnection, str], Awaitable[object | None]]
 
@@ -18,10 +20,7 @@ def by_id(
     """Return a finder by UUID; what is no UUID is not found."""
 
     async def finder(conn: AsyncConnection, key: str) -> V | None:
-        try:
-            row_id = UUID(key)
-        except ValueError:
-            return None
-        return await find(conn, row_id)
+        row_id = as_uuid(key)
+        return None if row_id is None else await find(conn, row_id)
 
     return finder

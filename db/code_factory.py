@@ -13,9 +13,10 @@ from uuid import UUID, uuid4
 from sqlalchemy import Row, Table, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.devops_rows import Recorded, account_of, change, changes, told, view_of
+from db.devops_rows import Recorded, change, changes, told, view_of
 from db.outbox import Aggregate
 from db.tables import code_factory_contracts, code_factory_review_states, code_factory_runs
+from db.telling import acting_account
 from domain.devops import ContractReport, FactoryRunReport, ReviewStateReport, may_become
 from domain.devops_views import FactoryContractView, FactoryRunView, ReviewStateView
 from domain.errors import NotFoundError
@@ -64,7 +65,7 @@ async def report_contract(conn: AsyncConnection, report: ContractReport) -> Reco
     row = await _find(conn, code_factory_contracts, {"external_id": report.external_id})
     row_id, changed = await _write(conn, code_factory_contracts, row, report.model_dump())
     view = await get(conn, FactoryContractView, row_id)
-    account_id = await account_of(conn)
+    account_id = await acting_account(conn)
     event = CodeFactoryContractUpdated(timestamp=datetime.now(UTC), account_id=account_id, payload=view)
     return await _tell(conn, view, event, changed=changed)
 
@@ -78,7 +79,7 @@ async def report_run(conn: AsyncConnection, report: FactoryRunReport) -> Recorde
         return Recorded(await get(conn, FactoryRunView, row.id), factory_stream("run", row.id))
     row_id, changed = await _write(conn, code_factory_runs, row, report.model_dump())
     view = await get(conn, FactoryRunView, row_id)
-    account_id = await account_of(conn)
+    account_id = await acting_account(conn)
     event = CodeFactoryRunUpdated(timestamp=datetime.now(UTC), account_id=account_id, payload=view)
     return await _tell(conn, view, event, changed=changed)
 
@@ -90,7 +91,7 @@ async def report_review(conn: AsyncConnection, report: ReviewStateReport) -> Rec
     row = await _find(conn, code_factory_review_states, key)
     row_id, changed = await _write(conn, code_factory_review_states, row, report.model_dump())
     view = await get(conn, ReviewStateView, row_id)
-    account_id = await account_of(conn)
+    account_id = await acting_account(conn)
     event = CodeFactoryReviewStateUpdated(timestamp=datetime.now(UTC), account_id=account_id, payload=view)
     return await _tell(conn, view, event, changed=changed)
 
@@ -105,7 +106,7 @@ async def _write(
     """Make or change a row; return its id and whether anything changed."""
     if row is None:
         row_id = uuid4()
-        await conn.execute(insert(table).values({**values, "id": row_id, "account_id": await account_of(conn)}))
+        await conn.execute(insert(table).values({**values, "id": row_id, "account_id": await acting_account(conn)}))
         return row_id, True
     wanted = changes(row, values)
     if wanted:
@@ -117,6 +118,6 @@ async def _tell(conn: AsyncConnection, view: V, event: Event, *, changed: bool) 
     if not changed:
         return Recorded(view, event.streams()[0])
     # One aggregate an account: its stream shows all, in the order of recording, which the outbox's ids tell.
-    account_id = await account_of(conn)
+    account_id = await acting_account(conn)
     aggregate = Aggregate(account_id, f"code_factory:{account_id}")
     return await told(conn, view, [event], aggregate, 0)

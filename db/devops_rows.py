@@ -14,15 +14,14 @@ from uuid import UUID
 from sqlalchemy import Row, Table, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import outbox
 from db.outbox import Aggregate
 from db.rows import mapping
+from db.telling import tell
 from domain.events.base import Event
 from domain.file_views import View
 
 V = TypeVar("V", bound=View)
 _ONE_WRITER: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('devops:' || app_account()::text, 2))")
-_ACCOUNT: Final = text("SELECT app_account()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +41,11 @@ async def one_writer(conn: AsyncConnection) -> None:
     await conn.execute(_ONE_WRITER)
 
 
-async def account_of(conn: AsyncConnection) -> UUID:
-    """Return the entered account."""
-    found: UUID = (await conn.execute(_ACCOUNT)).scalar_one()
-    return found
-
-
 async def told(
     conn: AsyncConnection, view: V, events: Sequence[Event], aggregate: Aggregate, version: int
 ) -> Recorded[V]:
     """Leave events in the outbox, in the order of the aggregate's version."""
-    await outbox.write(conn, aggregate, version, [outbox.event_row(event) for event in events], "")
+    await tell(conn, aggregate, version, *events)
     return Recorded(view, events[0].streams()[0], events, (aggregate,))
 
 

@@ -19,6 +19,7 @@ from db.outbox import Aggregate
 from db.paging import fetch_page
 from db.rows import mapping
 from db.tables import git_job_logs, git_jobs
+from db.telling import acting_account
 from domain.devops import (
     MAX_CHUNK_BYTES,
     GitJobLogEndReport,
@@ -255,5 +256,5 @@ async def _tell_status(conn: AsyncConnection, job_id: UUID) -> Recorded[GitJobVi
 
 
 async def _tell(conn: AsyncConnection, view: GitJobView, event: Event) -> Recorded[GitJobView]:
-    account_id: UUID = (await conn.execute(text("SELECT app_account()"))).scalar_one()
+    account_id = await acting_account(conn)
     return await told(conn, view, [event], Aggregate(account_id, f"git_job:{view.id}"), view.version)

@@ -14,9 +14,10 @@ from sqlalchemy import Row, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import pipeline_views
-from db.devops_rows import Recorded, account_of, change, changes, told
+from db.devops_rows import Recorded, change, changes, told
 from db.outbox import Aggregate
 from db.tables import devops_pipeline_runs, devops_pipelines, devops_step_executions, git_repositories
+from db.telling import acting_account
 from domain.devops import FINAL, PipelineGateReport, PipelineRunReport, PipelineStepReport, RunStatus, may_become
 from domain.devops_views import PipelineRunView, PipelineView, StepExecutionView
 from domain.errors import NotFoundError
@@ -75,7 +76,7 @@ async def report_step(conn: AsyncConnection, report: PipelineStepReport) -> Reco
     if found is None:
         step_id = uuid4()
         values = report.model_dump(exclude={"pipeline_run_id", "attempt"})
-        values |= {"id": step_id, "account_id": await account_of(conn), "run_id": run.id, "attempt": attempt}
+        values |= {"id": step_id, "account_id": await acting_account(conn), "run_id": run.id, "attempt": attempt}
         await conn.execute(insert(table).values(values))
         return await _tell_step(conn, run, step_id)
     wanted = _step_changes(found, report, attempt)
@@ -135,7 +136,7 @@ async def _pipeline(conn: AsyncConnection, report: PipelineRunReport) -> Row[Any
     if found is None:
         values: dict[str, object] = {
             "id": uuid4(),
-            "account_id": await account_of(conn),
+            "account_id": await acting_account(conn),
             "repository_id": report.repository_id,
             "external_id": report.pipeline_external_id,
             "name": name,
@@ -219,7 +220,7 @@ async def _tell_run(
     run_id: UUID,
     kind: type[PipelineRunCreated | PipelineRunUpdated | PipelineRunCompleted],
 ) -> Recorded[PipelineRunView]:
-    view, account_id = await _run_view(conn, run_id), await account_of(conn)
+    view, account_id = await _run_view(conn, run_id), await acting_account(conn)
     values: dict[str, Any] = {"account_id": account_id, "pipeline_id": view.pipeline_id, "pipeline_run": view}
     now = datetime.now(UTC)
     events: list[Event] = [kind(timestamp=now, **values)]
@@ -234,7 +235,7 @@ async def _tell_step(conn: AsyncConnection, run: PipelineRunView, step_id: UUID)
     step, after, account_id = (
         await pipeline_views.step(conn, step_id),
         await _run_view(conn, run.id),
-        await account_of(conn),
+        await acting_account(conn),
     )
     event = PipelineStepUpdated(
         timestamp=datetime.now(UTC),

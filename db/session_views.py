@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.paging import fetch_page
 from db.rows import SESSION_COLUMNS, mapping, session_view
 from domain.errors import NotFoundError
+from domain.ids import as_uuid
 from domain.views import SessionDetailsView, SessionView
 
 _LIST: Final = text(
@@ -85,17 +86,8 @@ async def session_of_conversation(conn: AsyncConnection, conversation_id: UUID) 
 
 async def find_conversation(conn: AsyncConnection, conversation_id: str) -> tuple[UUID, str] | None:
     """Return a conversation's row id and public id, found by either; None when the account has no such one."""
-    row = (
-        await conn.execute(_CONVERSATION, {"id": conversation_id, "row_id": _as_uuid(conversation_id)})
-    ).one_or_none()
+    row = (await conn.execute(_CONVERSATION, {"id": conversation_id, "row_id": as_uuid(conversation_id)})).one_or_none()
     return None if row is None else (row.id, row.conversation_id)
-
-
-def _as_uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 async def conversation_extent(conn: AsyncConnection, conversation_id: UUID) -> tuple[int, int]:

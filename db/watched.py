@@ -23,6 +23,7 @@ from db.outbox import Aggregate
 from db.paging import fetch_page
 from domain.errors import ConflictError, NotFoundError
 from domain.events.base import Event
+from domain.ids import as_uuid
 from domain.views import View
 
 V = TypeVar("V", bound=View)
@@ -31,14 +32,6 @@ UUID_FILTER: Final = "(CAST(:{name} AS uuid) IS NULL OR {column} = :{name})"
 TEXT_FILTER: Final = "(CAST(:{name} AS text) IS NULL OR {column} = :{name})"
 BEGUN: Final = frozenset({"running", "provisioning"})
 ENDED: Final = frozenset({"completed", "failed", "cancelled"})
-
-
-def as_uuid(key: str) -> UUID | None:
-    """Return a key as a UUID; None for what is none."""
-    try:
-        return UUID(key)
-    except ValueError:
-        return None
 
 
 @dataclass(frozen=True, slots=True)

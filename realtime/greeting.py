@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TypeVar
 
 import orjson
@@ -33,4 +34,6 @@ def show_initial(caller: Caller[P], event: Event) -> None:
 def _plain(value: object) -> object:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
+    if isinstance(value, Decimal):
+        return str(value)
     raise TypeError

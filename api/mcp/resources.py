@@ -19,6 +19,7 @@ from api.mcp.tools import chat
 from db import channel_views, session_views
 from domain.errors import NotFoundError, PermissionDeniedError
 from domain.events.chat import channel_stream, conversation_stream, session_stream
+from domain.ids import as_uuid
 from domain.permissions import Permission
 
 SCHEME: Final = "powernode"
@@ -37,10 +38,10 @@ class Found:
 
 
 def _uuid(key: str) -> UUID:
-    try:
-        return UUID(key)
-    except ValueError as error:
-        raise NotFoundError("No such resource") from error
+    found = as_uuid(key)
+    if found is None:
+        raise NotFoundError("No such resource")
+    return found
 
 
 async def _session(call: Call, key: str) -> Found:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from domain.errors import PowernodeError
@@ -15,6 +14,7 @@ from domain.permissions import Permission
 from realtime import commands
 from realtime.channel import Action, Caller, Channel, ConversationRef, Resources, register
 from realtime.errors import RejectedError
+from realtime.greeting import greet, say
 from realtime.identity import Identity
 
 MAX_CONTENT_CHARS = 32_000
@@ -50,10 +50,6 @@ class Typing(BaseModel):
         return raw  # pyright: ignore[reportUnknownVariableType]
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat()
-
-
 async def _find(identity: Identity, params: Params, resources: Resources) -> ConversationRef:
     found = await resources.find(ConversationRef, identity.account_id, params.conversation_id)
     if found is None:
@@ -62,7 +58,7 @@ async def _find(identity: Identity, params: Params, resources: Resources) -> Con
 
 
 async def _send_message(caller: Caller[Params], data: SendMessage) -> None:
-    answer: dict[str, object] = {"type": "ai_response_queued", "status": "queued"}
+    answer: dict[str, object] = {"status": "queued"}
     try:
         found = await _find(caller.identity, caller.params, caller.resources)
         await caller.commands.run(caller.identity, commands.SendMessage(found.id, data.content, data.client_id))
@@ -70,7 +66,7 @@ async def _send_message(caller: Caller[Params], data: SendMessage) -> None:
         answer |= {"status": "failed", "error": "This conversation is gone"}
     except PowernodeError as error:
         answer |= {"status": "failed", "error": error.message}
-    caller.transmit(orjson.dumps(answer | {"timestamp": _now()}))
+    say(caller, "ai_response_queued", **answer)
 
 
 async def _type(caller: Caller[Params], data: Typing) -> None:
@@ -104,5 +100,4 @@ class AiConversationChannel(Channel[Params]):
 
     async def subscribed(self, caller: Caller[Params]) -> None:
         """Greet with the id as the client gave it."""
-        greeting = {"type": "subscription.confirmed", "conversation_id": caller.params.conversation_id}
-        caller.transmit(orjson.dumps(greeting | {"timestamp": _now()}))
+        greet(caller, conversation_id=caller.params.conversation_id)

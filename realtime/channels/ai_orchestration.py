@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -64,14 +64,18 @@ async def _nobody(_identity: Identity, _key: str, _resources: Resources) -> str 
     return None
 
 
-async def _workflow(identity: Identity, key: str, resources: Resources) -> str | None:
-    found = await resources.find(WorkflowView, identity.account_id, key)
-    return found and str(found.id)
+def _thing(kind: type[Any], key_of: Callable[[Any], object]) -> _Find:
+    """Return how a thing of the account is found, and what its stream is named after."""
+
+    async def find(identity: Identity, key: str, resources: Resources) -> str | None:
+        found = await resources.find(kind, identity.account_id, key)
+        return None if found is None else str(key_of(found))
+
+    return find
 
 
-async def _run(identity: Identity, key: str, resources: Resources) -> str | None:
-    found = await resources.find(WorkflowRunView, identity.account_id, key)
-    return found and found.run_id
+def _id(found: Any) -> object:
+    return found.id
 
 
 async def _agent(identity: Identity, key: str, resources: Resources) -> str | None:
@@ -79,11 +83,6 @@ async def _agent(identity: Identity, key: str, resources: Resources) -> str | No
         return None
     found = await resources.find(AgentStandingView, identity.account_id, key)
     return found and str(found.agent_id)
-
-
-async def _batch(identity: Identity, key: str, resources: Resources) -> str | None:
-    found = await resources.find(BatchExecutionView, identity.account_id, key)
-    return found and found.batch_id
 
 
 async def _breaker(identity: Identity, key: str, resources: Resources) -> str | None:
@@ -99,28 +98,18 @@ async def _service(identity: Identity, key: str, resources: Resources) -> str | 
     return found and service_stream(identity.account_id, found.name).removeprefix(prefix)
 
 
-async def _loop(identity: Identity, key: str, resources: Resources) -> str | None:
-    found = await resources.find(RalphLoopView, identity.account_id, key)
-    return found and str(found.id)
-
-
-async def _worktrees(identity: Identity, key: str, resources: Resources) -> str | None:
-    found = await resources.find(WorktreeSessionView, identity.account_id, key)
-    return found and str(found.id)
-
-
 _FINDS: Final[Mapping[Type, _Find]] = {
     "account": _own_account,
     "monitoring": _own_account,
     "system": _nobody,
-    "workflow": _workflow,
-    "workflow_run": _run,
+    "workflow": _thing(WorkflowView, _id),
+    "workflow_run": _thing(WorkflowRunView, lambda found: found.run_id),
     "agent": _agent,
-    "batch_execution": _batch,
+    "batch_execution": _thing(BatchExecutionView, lambda found: found.batch_id),
     "circuit_breaker": _breaker,
     "circuit_breaker_service": _service,
-    "ralph_loop": _loop,
-    "worktree_session": _worktrees,
+    "ralph_loop": _thing(RalphLoopView, _id),
+    "worktree_session": _thing(WorktreeSessionView, _id),
 }
 """Type -> how the last part of its stream's name is found; None for what the caller may not hear."""
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-import orjson
 from pydantic import BaseModel, ConfigDict
 
 from domain.events.chat import ChannelStatusChange, channel_stream
@@ -14,6 +13,7 @@ from domain.permissions import Permission
 from domain.views import ChannelSummaryView
 from realtime.channel import Caller, Channel, Resources, register
 from realtime.errors import RejectedError
+from realtime.greeting import greet, show_initial
 from realtime.identity import Identity
 
 
@@ -42,12 +42,12 @@ class ChatChannelChannel(Channel[Params]):
 
     async def subscribed(self, caller: Caller[Params]) -> None:
         """Greet, then show the channel as it is now; its `version` orders it among the events already on their way."""
-        now = datetime.now(UTC)
-        greeting = {"type": "subscription.confirmed", "channel_id": str(caller.params.channel_id)}
-        caller.transmit(orjson.dumps(greeting | {"timestamp": now.isoformat()}))
+        greet(caller, channel_id=str(caller.params.channel_id))
         view = await caller.resources.find(
             ChannelSummaryView, caller.identity.account_id, str(caller.params.channel_id)
         )
         if view is not None:
-            event = ChannelStatusChange(channel_id=view.id, status=view.status, channel=view, timestamp=now)
-            caller.transmit(orjson.dumps(event.model_dump(mode="json") | {"is_initial_status": True}))
+            event = ChannelStatusChange(
+                channel_id=view.id, status=view.status, channel=view, timestamp=datetime.now(UTC)
+            )
+            show_initial(caller, event)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-import orjson
 from pydantic import BaseModel, ConfigDict
 
 from domain.events.chat import SessionUpdated, session_stream
@@ -14,6 +13,7 @@ from domain.permissions import Permission
 from domain.views import SessionView
 from realtime.channel import Caller, Channel, Resources, register
 from realtime.errors import RejectedError
+from realtime.greeting import greet, show_initial
 from realtime.identity import Identity
 
 
@@ -43,10 +43,8 @@ class ChatSessionChannel(Channel[Params]):
 
     async def subscribed(self, caller: Caller[Params]) -> None:
         """Greet, then show the session as it is now; its `version` orders it among the events already on their way."""
-        now = datetime.now(UTC)
-        greeting = {"type": "subscription.confirmed", "session_id": str(caller.params.session_id)}
-        caller.transmit(orjson.dumps(greeting | {"timestamp": now.isoformat()}))
+        greet(caller, session_id=str(caller.params.session_id))
         view = await caller.resources.find(SessionView, caller.identity.account_id, str(caller.params.session_id))
         if view is not None:
-            event = SessionUpdated(session=view, timestamp=now)
-            caller.transmit(orjson.dumps(event.model_dump(mode="json") | {"is_initial_status": True}))
+            event = SessionUpdated(session=view, timestamp=datetime.now(UTC))
+            show_initial(caller, event)

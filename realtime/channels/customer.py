@@ -19,7 +19,7 @@ from domain.people import AccountStatus
 from domain.permissions import Permission
 from realtime.channel import Action, Caller, Channel, Resources, register
 from realtime.errors import RejectedError
-from realtime.greetings import say
+from realtime.greeting import say
 from realtime.identity import Identity
 from realtime.teamwork import CountCustomers, SearchCustomers, SetCustomerStatus
 

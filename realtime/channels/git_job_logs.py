@@ -25,6 +25,7 @@ from domain.events.devops import (
 from domain.permissions import Permission
 from realtime.channel import Action, Caller, Channel, Resources, register
 from realtime.errors import RejectedError
+from realtime.greeting import say
 from realtime.identity import Identity
 
 REPLAY_BYTES: Final = 384 * 1024
@@ -120,8 +121,12 @@ class GitJobLogsChannel(Channel[Params]):
             job = await _find(caller.identity, caller.params, caller.resources)
         except RejectedError:
             return
-        greeting = {"type": "connection_established", "job_id": str(job.id), "repository_id": str(job.repository_id)}
-        more = {"pipeline_id": str(job.pipeline_id), "timestamp": datetime.now(UTC).isoformat()}
-        caller.transmit(orjson.dumps(greeting | more))
+        say(
+            caller,
+            "connection_established",
+            job_id=str(job.id),
+            repository_id=str(job.repository_id),
+            pipeline_id=str(job.pipeline_id),
+        )
         _state(caller, job, "is_initial_status")
         await _replay(caller, job, caller.params.offset)

@@ -14,7 +14,7 @@ from domain.missions import MissionView
 from domain.permissions import Permission
 from realtime.channel import Caller, Channel, Resources, register
 from realtime.errors import RejectedError
-from realtime.greetings import show
+from realtime.greeting import show_initial
 from realtime.identity import Identity
 
 
@@ -56,4 +56,6 @@ class MissionChannel(Channel[Params]):
             payload = StatusPayload(
                 mission_id=view.id, mission=view, status=view.status, current_phase=view.current_phase
             )
-            show(caller, MissionStatusChanged(account_id=account_id, payload=payload, timestamp=datetime.now(UTC)))
+            show_initial(
+                caller, MissionStatusChanged(account_id=account_id, payload=payload, timestamp=datetime.now(UTC))
+            )

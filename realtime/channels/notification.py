@@ -12,7 +12,7 @@ from domain.events.people import notifications_stream
 from domain.permissions import Permission
 from realtime.channel import Action, Caller, Channel, Resources, register
 from realtime.errors import RejectedError
-from realtime.greetings import say
+from realtime.greeting import say
 from realtime.identity import Identity
 
 

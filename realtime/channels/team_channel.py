@@ -12,7 +12,7 @@ from domain.permissions import Permission
 from domain.teams import TeamChannelView
 from realtime.channel import Caller, Channel, Resources, register
 from realtime.errors import RejectedError
-from realtime.greetings import say
+from realtime.greeting import greet
 from realtime.identity import Identity
 
 
@@ -41,4 +41,4 @@ class TeamChannelChannel(Channel[Params]):
 
     async def subscribed(self, caller: Caller[Params]) -> None:
         """Greet; what was said before is read over REST."""
-        say(caller, "subscription.confirmed", channel="team_channel", channel_id=str(caller.params.channel_id))
+        greet(caller, channel="team_channel", channel_id=str(caller.params.channel_id))

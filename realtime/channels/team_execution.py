@@ -19,7 +19,7 @@ from domain.permissions import Permission
 from domain.teams import TeamCommand
 from realtime.channel import Action, Caller, Channel, Resources, register
 from realtime.errors import RejectedError
-from realtime.greetings import say, show
+from realtime.greeting import greet, say, show_initial
 from realtime.identity import Identity
 from realtime.teamwork import CommandExecution, TeamAtWork
 
@@ -91,7 +91,7 @@ class TeamExecutionChannel(Channel[Params]):
     async def subscribed(self, caller: Caller[Params]) -> None:
         """Greet, then show what is under way now, the oldest first."""
         team_id = caller.params.team_id
-        say(caller, "subscription.confirmed", channel="team_execution", team_id=str(team_id))
+        greet(caller, channel="team_execution", team_id=str(team_id))
         found = await caller.resources.find(TeamAtWork, caller.identity.account_id, str(team_id))
         for view in found.executions if found is not None else ():
             event = ExecutionProgress(
@@ -106,4 +106,4 @@ class TeamExecutionChannel(Channel[Params]):
                 execution=view,
                 timestamp=datetime.now(UTC),
             )
-            show(caller, event)
+            show_initial(caller, event)
