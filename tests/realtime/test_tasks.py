@@ -10,33 +10,44 @@ from realtime.tasks import cancel_all, run_until_one_ends
 from tests.realtime.support import WAIT_S
 
 
-async def stubborn(begun: asyncio.Event) -> None:
-    """Swallow the first cancellation, as `wait_for` can on Python 3.11."""
-    begun.set()
-    try:
-        await asyncio.Event().wait()
-    except asyncio.CancelledError:
-        await asyncio.Event().wait()
+class Stubborn:
+    """A part that swallows its first cancellation, as `wait_for` can on Python 3.11."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.task: asyncio.Task[object] | None = None
+
+    async def run(self) -> None:
+        self.task = asyncio.current_task()
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
+
+    @property
+    def ended(self) -> bool:
+        return self.task is not None and self.task.cancelled()
 
 
 class TestRunUntilOneEnds:
     async def test_a_stubborn_part_ends_with_its_caller(self) -> None:
-        begun = asyncio.Event()
-        caller = asyncio.create_task(run_until_one_ends(stubborn(begun)))
-        await begun.wait()
+        part = Stubborn()
+        caller = asyncio.create_task(run_until_one_ends(part.run()))
+        await part.begun.wait()
         async with asyncio.timeout(WAIT_S):
             await cancel_all([caller])
         assert caller.cancelled()
-        assert len(asyncio.all_tasks()) == 1
+        assert part.ended
 
     async def test_a_stubborn_part_ends_when_another_fails(self) -> None:
-        begun = asyncio.Event()
+        part = Stubborn()
 
         async def fail() -> None:
-            await begun.wait()
+            await part.begun.wait()
             raise OSError("gone")
 
         async with asyncio.timeout(WAIT_S):
             with pytest.raises(OSError, match="gone"):
-                await run_until_one_ends(stubborn(begun), fail())
-        assert len(asyncio.all_tasks()) == 1
+                await run_until_one_ends(part.run(), fail())
+        assert part.ended
